@@ -1,0 +1,155 @@
+//! Every bound in the program, with its reason and its source.
+//!
+//! A number that limits an input, a page, a loop or a retry stands here and nowhere else, so that one file
+//! answers "how much of that does it take?". The README's table of limits is made of these.
+
+use std::time::Duration;
+
+/// Largest request body in bytes. A PATCH of 1,000 members with `$ref` and `display` is about 250 kB; an item holds
+/// 400 KB; Lambda itself takes 6 MB. Larger bodies are answered 413.
+pub const BODY_BYTES_MAX: usize = 512 * 1024;
+
+/// Longest filter in bytes. API Gateway's request line and headers are limited to 10,240 bytes together.
+pub const FILTER_BYTES_MAX: usize = 8 * 1024;
+
+/// Deepest nesting of parentheses, `not` and value paths in a filter.
+pub const FILTER_DEPTH_MAX: usize = 32;
+
+/// Most comparisons in one filter. Entra sends at most two.
+pub const FILTER_TERMS_MAX: usize = 100;
+
+/// Most characters of an attribute path that an error repeats: enough for a URN, too few to fill a log with.
+pub const PATH_SHOWN_MAX: usize = 120;
+
+/// Longest query string in bytes, all parameters together.
+pub const QUERY_BYTES_MAX: usize = 16 * 1024;
+
+/// Longest request path in bytes.
+pub const PATH_BYTES_MAX: usize = 2 * 1024;
+
+/// Most operations in one PATCH. Entra's default mapping sends about 20.
+pub const PATCH_OPERATIONS_MAX: usize = 1_000;
+
+/// Most memberships changed by one request. Beyond it: 400 `tooMany`, split the request.
+pub const MEMBERS_CHANGED_MAX: usize = 1_000;
+
+/// Most elements of one multi-valued attribute of a user, so that an item stays far below 400 KB.
+pub const VALUES_MAX: usize = 200;
+
+/// Longest identifier (userName, externalId, a group's displayName, a match value) in bytes once folded and escaped.
+/// A DynamoDB sort key holds 1,024 bytes; the prefix and a resource id take up to 80 of them.
+pub const IDENTIFIER_BYTES_MAX: usize = 900;
+
+/// Longest sort key in bytes (DynamoDB's limit).
+pub const KEY_BYTES_MAX: usize = 1_024;
+
+/// Longest externalId in bytes: the sort key of an index holds 1,024 bytes.
+pub const EXTERNAL_ID_BYTES_MAX: usize = 1_024;
+
+/// Longest string value anywhere in a resource, in bytes. A photo as a data URL does not fit; a link does.
+pub const STRING_BYTES_MAX: usize = 64 * 1024;
+
+/// Largest decimal exponent of a number in a resource, either way: DynamoDB keeps numbers from 1e-130 to 1e126.
+pub const DECIMAL_EXPONENT_MAX: i32 = 125;
+
+/// Largest item in bytes by our own count; DynamoDB refuses items above 400 KB.
+pub const ITEM_BYTES_MAX: usize = 350_000;
+
+/// Match items (an e-mail address each) per user; more are refused with 400.
+pub const MATCH_VALUES_MAX: usize = 40;
+
+/// Attributes by whose values a tenant's users are found. Each of a user's values is an item, of which there may be
+/// [`MATCH_VALUES_MAX`].
+pub const MATCH_ATTRIBUTES_MAX: usize = 8;
+
+/// Most attribute names in `attributes` or `excludedAttributes`.
+pub const PROJECTION_PATHS_MAX: usize = 100;
+
+/// Resources on a page when the client does not say, and at most. Advertised as `filter.maxResults`.
+pub const PAGE_DEFAULT: usize = 100;
+/// See [`PAGE_DEFAULT`].
+pub const PAGE_MAX: usize = 200;
+
+/// Deepest `startIndex` that a list reads to. Each row before it is read; deeper is 400 `tooMany`.
+pub const START_INDEX_MAX: usize = 50_000;
+
+/// Most resources that a filter without a key reads before it gives up with 400 `tooMany`.
+pub const SCANNED_MAX: usize = 10_000;
+
+/// Most members that one answer carries, about 170 bytes each of the 6 MB that Lambda returns; beyond it 400 `tooMany` (ask with `excludedAttributes=members`).
+pub const MEMBERS_READ_MAX: usize = 30_000;
+
+/// Most pairs of group and member that a filter looks up: 200 batches of 100 keys.
+pub const PAIRS_LOOKED_UP_MAX: usize = 20_000;
+
+/// Most resources whose memberships a filter reads whole: a query each.
+pub const WHOLE_LOOKED_UP_MAX: usize = 500;
+
+/// Actions in one DynamoDB transaction (API_TransactWriteItems).
+pub const TRANSACTION_ACTIONS_MAX: usize = 100;
+
+/// Members added or removed in one transaction: three actions each, and the group, the journal and names beside them.
+pub const MEMBERS_PER_TRANSACTION: usize = 30;
+
+/// Keys in one BatchGetItem (API_BatchGetItem).
+pub const BATCH_GET_MAX: usize = 100;
+
+/// How long conflicts and throttling are retried before the answer is 503 with `Retry-After`.
+pub const RETRY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// First and longest pause between two attempts; the actual pause is random below it (full jitter).
+pub const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(10);
+/// See [`RETRY_PAUSE_FIRST`].
+pub const RETRY_PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// How often a read starts again because a rename came between its two steps.
+pub const RESOLVE_ATTEMPTS_MAX: usize = 8;
+
+/// `Retry-After` of a 503, in seconds.
+pub const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// Shards of each counter. Two transactions on one shard at once make one of them retry.
+pub const COUNTER_SHARDS: u32 = 16;
+
+/// Live tokens a tenant may have: a change of its settings touches all their rows in one transaction.
+pub const TOKENS_MAX: usize = 40;
+
+/// Longest label of a token, in characters: it stands in a table's column.
+pub const TOKEN_LABEL_CHARS_MAX: usize = 64;
+
+/// Life of a token when nobody says otherwise, in days.
+pub const TOKEN_LIFE_DAYS: i64 = 365;
+
+/// Longest life that a token can be given, in days.
+pub const TOKEN_LIFE_DAYS_MAX: i64 = 3_650;
+
+/// Days for which revoked and expired tokens' rows stay, so that the answer can say so.
+pub const TOKEN_ROW_KEPT_DAYS: i64 = 90;
+
+/// Entries in the cache of validated tokens.
+pub const TOKEN_CACHE_MAX: usize = 1_000;
+
+/// Longest that a validated token may be cached, in seconds: revoking and disabling take effect within it.
+pub const TOKEN_CACHE_SECONDS_MAX: u64 = 30;
+
+/// Longest time limit that the template lets the function have: an HTTP API waits 30 s for it. What was let in by then is
+/// over.
+pub const FUNCTION_TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// Tenants whose rate is remembered by one process.
+pub const LIMITER_TENANTS_MAX: usize = 10_000;
+
+/// Lowest per-tenant rate that may be configured, in requests per second. Entra's gallery asks for 25.
+pub const TENANT_RATE_MIN: u32 = 50;
+
+/// Days for which the journal keeps an item (DynamoDB TTL).
+pub const JOURNAL_KEPT_DAYS: i64 = 400;
+
+/// Bounded steps that a request itself does of a sweep that it began; the scheduled job does the rest.
+pub const SWEEP_STEPS_INLINE: usize = 5;
+
+/// Pause between two steps of the scheduled job's sweeps, so that live traffic is not starved.
+pub const SWEEP_PAUSE: Duration = Duration::from_millis(20);
+
+/// How old a work item of an unfinished group creation must be before its memberships are swept.
+pub const WORK_ABANDONED: Duration = Duration::from_mins(2);
