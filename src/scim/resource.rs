@@ -1,0 +1,111 @@
+//! A resource: the client's document and what the server owns beside it (RFC 7643 §3.1).
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::catalog::{Kind, ResourceType};
+use super::document::Document;
+use super::{etag, well_known};
+use crate::moment::{Moment, Timestamp};
+
+/// A resource's id: minted here, opaque, never taken from input, never used again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResourceId(Uuid);
+
+impl ResourceId {
+    /// A fresh id; later ids sort after earlier ones.
+    pub fn mint(moment: &Moment) -> Self {
+        Self(moment.mint_uuid())
+    }
+
+    /// Reads an id in exactly the form in which it was given out; anything else names nothing (404).
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Self(Uuid::try_parse(text).ok()?);
+        (id.to_string() == text).then_some(id)
+    }
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A stored resource, without a group's members (they are items of their own).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resource {
+    /// Its type.
+    pub kind: Kind,
+    /// Its id.
+    pub id: ResourceId,
+    /// Its version: 1 when created, one more with each change.
+    pub version: u64,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub last_modified: Timestamp,
+    /// The client's attributes.
+    pub document: Document,
+}
+
+impl Resource {
+    /// A new resource at version 1.
+    pub fn new(kind: Kind, document: Document, moment: &Moment) -> Self {
+        let now = moment.now();
+        let id = ResourceId::mint(moment);
+        Self { kind, id, version: 1, created: now, last_modified: now, document }
+    }
+
+    /// The same resource, one version later, with other attributes.
+    #[must_use]
+    pub fn with_document(&self, document: Document, moment: &Moment) -> Self {
+        let last_modified = moment.now().max(self.last_modified);
+        Self { version: self.version + 1, last_modified, document, ..self.clone() }
+    }
+
+    /// The absolute URL of this resource below `base` (no trailing slash).
+    pub fn location(&self, resource_type: &ResourceType, base: &str) -> String {
+        location(resource_type, self.id, base)
+    }
+
+    /// The whole representation: `schemas`, `id`, every attribute, `meta`. It has to pass through `project` before it
+    /// leaves the house.
+    pub fn to_value(&self, resource_type: &ResourceType, base: &str) -> Map<String, Value> {
+        let attributes = self.document.attributes();
+        let urns: Vec<&str> = std::iter::once(resource_type.schema.urn.as_str())
+            .chain(
+                resource_type
+                    .extensions
+                    .iter()
+                    .map(|extension| extension.urn.as_str())
+                    .filter(|urn| attributes.contains_key(*urn)),
+            )
+            .collect();
+        let mut whole = Map::new();
+        whole.insert(well_known::SCHEMAS.to_owned(), json!(urns));
+        whole.insert(well_known::ID.to_owned(), Value::from(self.id.to_string()));
+        whole.extend(attributes.clone());
+        let meta = json!({
+            "resourceType": self.kind.name(),
+            "created": self.created.to_string(),
+            "lastModified": self.last_modified.to_string(),
+            "location": self.location(resource_type, base),
+            "version": etag::format(self.version),
+        });
+        whole.insert(well_known::META.to_owned(), meta);
+        whole
+    }
+}
+
+/// The absolute URL of a resource of that type below `base`.
+pub fn location(resource_type: &ResourceType, id: ResourceId, base: &str) -> String {
+    format!("{base}{}/{id}", resource_type.endpoint)
+}
