@@ -1,0 +1,107 @@
+//! Deleting a user or group: in one transaction with its memberships when they fit, else with a work item that sweeps
+//! them afterwards.
+
+use super::item::{ItemReader, key_of, key_of_resource, number, text};
+use super::journal::{Entry, Event};
+use super::keys::Key;
+use super::resources::at_version;
+use super::work::{Pairs, Work};
+use super::write::{Cancelled, Condition, Role, Trace, Transaction};
+use super::{Cx, Store, StoreError};
+use crate::limits::{MATCH_VALUES_MAX, TRANSACTION_ACTIONS_MAX};
+use crate::scim::catalog::Kind;
+use crate::scim::resource::Resource;
+
+/// Memberships that are listed before a delete; with more, they are swept afterwards.
+const PAIRS_LISTED: usize = 15;
+
+impl Store {
+    /// Deletes a resource as it was read.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when it is no longer as it was read, a membership added meanwhile included.
+    pub async fn delete(&self, cx: &Cx<'_>, resource: &Resource) -> Result<(), StoreError> {
+        let memberships = self.memberships(cx, resource).await?;
+        let mut pairs = Pairs::default();
+        if resource.kind == Kind::Group || memberships > 0 {
+            pairs = self.pairs_of(cx, resource.kind, resource.id, PAIRS_LISTED).await?;
+        }
+        let others = MATCH_VALUES_MAX + 6;
+        let all_listed = pairs.left.len() < PAIRS_LISTED && pairs.members.len() < PAIRS_LISTED;
+        let fits = all_listed && pairs.actions() + others <= TRANSACTION_ACTIONS_MAX;
+        let sweep = (!fits).then(|| self.new_sweep(cx, resource));
+        if sweep.is_some() {
+            pairs = Pairs::default();
+        }
+        loop {
+            match self.delete_once(cx, resource, memberships, &pairs, sweep.as_ref()).await {
+                Ok(()) => break,
+                Err(Cancelled::Parts(parts)) => pairs.correct(&parts),
+                Err(Cancelled::Error(error)) => return Err(error),
+            }
+        }
+        match sweep {
+            None => Ok(()),
+            // The resource is gone: a fault from here on is the scheduled job's business.
+            Some(work) => self.sweep_some(cx, &work).await.or(Ok(())),
+        }
+    }
+
+    async fn delete_once(
+        &self,
+        cx: &Cx<'_>,
+        resource: &Resource,
+        memberships: u64,
+        pairs: &Pairs,
+        sweep: Option<&Work>,
+    ) -> Result<(), Cancelled> {
+        let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
+        let own = key_of_resource(resource)?;
+        let trace = match resource.kind {
+            Kind::User => Key::id(resource.id),
+            Kind::Group => Key::group(resource.id),
+        };
+        self.commit(cx.moment, tenant, Trace::Gone(trace.clone()), |_| {
+            let mut t = Transaction::default();
+            let listed = ("memberships", number(memberships));
+            let mut as_read = at_version(resource);
+            match resource.kind {
+                Kind::User => {
+                    let id_as_read = Condition::Equal(vec![("ref", text(own.as_str())), listed]);
+                    t.delete(Role::Own, table, key_of(tenant, &trace), id_as_read)?;
+                }
+                Kind::Group => {
+                    if let Condition::Equal(terms) = &mut as_read {
+                        terms.push(listed);
+                    }
+                }
+            }
+            t.delete(Role::Own, table, key_of(tenant, &own), as_read)?;
+            self.add_names(&mut t, cx, Some(resource), None)?;
+            self.add_matches(&mut t, cx, Some(resource), None)?;
+            self.add_count(&mut t, cx, resource.kind, -1)?;
+            let removal = (resource.id, pairs);
+            self.add_removal_of_pairs(&mut t, cx, removal, &Condition::Present)?;
+            if let Some(work) = sweep {
+                self.add_sweep(&mut t, cx, work)?;
+            }
+            let mut entry = Entry::new(Event::Delete, resource);
+            entry.groups = pairs.left.iter().map(|left| left.group).collect();
+            entry.removed.clone_from(&pairs.members);
+            self.append(&mut t, cx, &entry)?;
+            Ok(t)
+        })
+        .await
+    }
+
+    /// The number that each add of a membership moves, as it is before the memberships are listed.
+    async fn memberships(&self, cx: &Cx<'_>, resource: &Resource) -> Result<u64, StoreError> {
+        let key = match resource.kind {
+            Kind::User => Key::id(resource.id),
+            Kind::Group => Key::group(resource.id),
+        };
+        let item = self.get_key(cx.moment, cx.tenant.as_str(), &key).await?;
+        let item = item.ok_or(StoreError::Stale)?;
+        ItemReader::new(&item)?.number("memberships")
+    }
+}

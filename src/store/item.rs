@@ -1,0 +1,298 @@
+//! `Resource` ⇄ item, and JSON ⇄ DynamoDB's attribute values.
+//!
+//! A SaaS team can read a user or group item without us: the identifiers stand at the top, the other SCIM attributes in
+//! the map `scim`, as they would in JSON.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Map, Number, Value};
+
+use super::keys::Key;
+use super::{StoreError, TenantId};
+use crate::limits::ITEM_BYTES_MAX;
+use crate::moment::Timestamp;
+use crate::scim::catalog::Kind;
+use crate::scim::document::Document;
+use crate::scim::resource::{Resource, ResourceId};
+use crate::scim::well_known;
+
+/// An item as the SDK has it.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// The number of the items' format. Readers accept it and the one before.
+pub const FORMAT: u64 = 1;
+
+/// Attributes of a resource that stand at the top of its item.
+const AT_THE_TOP: [&str; 4] =
+    [well_known::USER_NAME, well_known::EXTERNAL_ID, well_known::ACTIVE, well_known::DISPLAY_NAME];
+
+/// A string.
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+/// A number.
+#[expect(clippy::needless_pass_by_value, reason = "numbers are small, and literals are passed")]
+pub(super) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// A list of strings.
+pub(super) fn strings<T: ToString>(values: &[T]) -> AttributeValue {
+    AttributeValue::L(values.iter().map(|value| text(value.to_string())).collect())
+}
+
+/// An item of the Directory table with nothing but its key and format.
+pub(super) fn bare(tenant: &str, key: &Key) -> Item {
+    let mut item = key_of(tenant, key);
+    item.insert("v".to_owned(), number(FORMAT));
+    item
+}
+
+/// The primary key of an item of the Directory table.
+pub(super) fn key_of(tenant: &str, key: &Key) -> Item {
+    HashMap::from([("tenant".to_owned(), text(tenant)), ("key".to_owned(), text(key.as_str()))])
+}
+
+/// The attributes of a resource's item, without its key: what a write in place sets.
+pub(super) fn attributes(resource: &Resource, written_by: &str) -> Result<Item, StoreError> {
+    let mut scim = resource.document.attributes().clone();
+    let mut item = Item::from([
+        ("v".to_owned(), number(FORMAT)),
+        ("id".to_owned(), text(resource.id.to_string())),
+        ("version".to_owned(), number(resource.version)),
+        ("created".to_owned(), text(resource.created.to_string())),
+        ("lastModified".to_owned(), text(resource.last_modified.to_string())),
+        ("rid".to_owned(), text(written_by)),
+    ]);
+    for name in AT_THE_TOP {
+        if let Some(value) = scim.shift_remove(name) {
+            item.insert(name.to_owned(), from_json(&value));
+        }
+    }
+    item.insert("scim".to_owned(), from_json(&Value::Object(scim)));
+    if size(&item) > ITEM_BYTES_MAX { Err(StoreError::TooLarge) } else { Ok(item) }
+}
+
+/// The attributes that a write in place has to remove, because the resource does not have them now.
+pub(super) fn absent(item: &Item) -> Vec<&'static str> {
+    AT_THE_TOP.into_iter().filter(|name| !item.contains_key(*name)).collect()
+}
+
+/// The key of a resource's item.
+pub(super) fn key_of_resource(resource: &Resource) -> Result<Key, StoreError> {
+    match resource.kind {
+        Kind::Group => Ok(Key::group(resource.id)),
+        Kind::User => resource
+            .document
+            .text(well_known::USER_NAME)
+            .map(Key::user)
+            .ok_or_else(|| StoreError::Corrupt("a user without a userName".to_owned())),
+    }
+}
+
+/// A new resource's whole item.
+pub(super) fn whole(
+    tenant: &TenantId,
+    resource: &Resource,
+    written_by: &str,
+) -> Result<Item, StoreError> {
+    let mut item = attributes(resource, written_by)?;
+    item.extend(key_of(tenant.as_str(), &key_of_resource(resource)?));
+    if resource.kind == Kind::Group {
+        item.insert("memberships".to_owned(), number(0));
+    }
+    Ok(item)
+}
+
+/// Reads a user or group item.
+pub(super) fn resource(item: &Item) -> Result<Resource, StoreError> {
+    let reader = ItemReader::new(item)?;
+    let kind = match Key::stored(reader.text("key")?).sort() {
+        "user" => Kind::User,
+        "group" => Kind::Group,
+        _ => return Err(reader.corrupt("key")),
+    };
+    let mut attributes = Map::new();
+    for name in AT_THE_TOP {
+        if let Some(value) = item.get(name) {
+            attributes.insert(name.to_owned(), to_json(value));
+        }
+    }
+    match item.get("scim").map(to_json) {
+        Some(Value::Object(rest)) => attributes.extend(rest),
+        Some(_) | None => return Err(reader.corrupt("scim")),
+    }
+    Ok(Resource {
+        kind,
+        id: reader.id("id")?,
+        version: reader.number("version")?,
+        created: reader.timestamp("created")?,
+        last_modified: reader.timestamp("lastModified")?,
+        document: Document::from_checked(attributes),
+    })
+}
+
+/// Reads an item's attributes, with an error that names what is missing.
+#[derive(Debug)]
+pub(super) struct ItemReader<'a>(&'a Item);
+
+impl<'a> ItemReader<'a> {
+    /// Checks the item's format number.
+    pub(super) fn new(item: &'a Item) -> Result<Self, StoreError> {
+        let reader = Self(item);
+        let format: u64 = reader.number("v")?;
+        if format == FORMAT || format + 1 == FORMAT {
+            Ok(reader)
+        } else {
+            Err(StoreError::Corrupt(format!(
+                "format {format}, and this version reads {FORMAT} and the one before"
+            )))
+        }
+    }
+
+    /// A string attribute.
+    pub(super) fn text(&self, name: &str) -> Result<&'a str, StoreError> {
+        self.optional(name).ok_or_else(|| self.corrupt(name))
+    }
+
+    /// A string attribute that may be missing.
+    pub(super) fn optional(&self, name: &str) -> Option<&'a str> {
+        match self.0.get(name) {
+            Some(AttributeValue::S(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A list of strings; empty when missing.
+    pub(super) fn strings(&self, name: &str) -> Vec<String> {
+        let Some(AttributeValue::L(values)) = self.0.get(name) else { return Vec::new() };
+        values.iter().filter_map(|value| value.as_s().ok()).cloned().collect()
+    }
+
+    /// A number attribute.
+    pub(super) fn number<N: FromStr>(&self, name: &str) -> Result<N, StoreError> {
+        match self.0.get(name) {
+            Some(AttributeValue::N(digits)) => digits.parse().map_err(|_| self.corrupt(name)),
+            _ => Err(self.corrupt(name)),
+        }
+    }
+
+    /// An id attribute.
+    pub(super) fn id(&self, name: &str) -> Result<ResourceId, StoreError> {
+        ResourceId::parse(self.text(name)?).ok_or_else(|| self.corrupt(name))
+    }
+
+    /// A time attribute.
+    pub(super) fn timestamp(&self, name: &str) -> Result<Timestamp, StoreError> {
+        Timestamp::parse(self.text(name)?).ok_or_else(|| self.corrupt(name))
+    }
+
+    /// A time attribute that may be missing.
+    pub(super) fn optional_timestamp(&self, name: &str) -> Option<Timestamp> {
+        self.optional(name).and_then(Timestamp::parse)
+    }
+
+    /// The item's key.
+    pub(super) fn key(&self) -> Result<Key, StoreError> {
+        self.text("key").map(Key::stored)
+    }
+
+    /// The error that `name` is missing or not of its type. Names the sort of item, no value.
+    pub(super) fn corrupt(&self, name: &str) -> StoreError {
+        let sort = match self.0.get("key") {
+            Some(AttributeValue::S(key)) => Key::stored(key).sort().to_owned(),
+            _ => "an item without a key".to_owned(),
+        };
+        StoreError::Corrupt(format!("{sort}: {name}"))
+    }
+}
+
+/// JSON as an attribute value.
+pub(super) fn from_json(value: &Value) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null(true),
+        Value::Bool(flag) => AttributeValue::Bool(*flag),
+        Value::Number(number) => AttributeValue::N(number.to_string()),
+        Value::String(text) => AttributeValue::S(text.clone()),
+        Value::Array(values) => AttributeValue::L(values.iter().map(from_json).collect()),
+        Value::Object(members) => AttributeValue::M(
+            members.iter().map(|(name, value)| (name.clone(), from_json(value))).collect(),
+        ),
+    }
+}
+
+/// An attribute value as JSON. What we never write (sets, binary) reads as null.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the SDK's enum is open")]
+pub(super) fn to_json(value: &AttributeValue) -> Value {
+    match value {
+        AttributeValue::Bool(flag) => Value::Bool(*flag),
+        AttributeValue::N(digits) => {
+            serde_json::from_str::<Number>(digits).map_or(Value::Null, Value::Number)
+        }
+        AttributeValue::S(text) => Value::String(text.clone()),
+        AttributeValue::L(values) => Value::Array(values.iter().map(to_json).collect()),
+        AttributeValue::M(members) => Value::Object(
+            members.iter().map(|(name, value)| (name.clone(), to_json(value))).collect(),
+        ),
+        _ => Value::Null,
+    }
+}
+
+/// An item's size in bytes, about as DynamoDB counts it.
+fn size(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + size_of_value(value)).sum()
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the SDK's enum is open")]
+fn size_of_value(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
+        AttributeValue::L(values) => 3 + values.iter().map(|v| 1 + size_of_value(v)).sum::<usize>(),
+        AttributeValue::M(members) => {
+            3 + members.iter().map(|(n, v)| 1 + n.len() + size_of_value(v)).sum::<usize>()
+        }
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_resource_survives_its_item() {
+        let document = json!({
+            "userName": "Ida@ex.test", "active": false, "externalId": "iek",
+            "name": {"givenName": "Ida"},
+            "emails": [{"value": "ida@ex.test", "primary": true}],
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "R&D"},
+        });
+        let Value::Object(attributes) = document else { panic!("an object") };
+        let now = Timestamp::parse("2026-11-21T08:00:00.5Z").unwrap();
+        let before = Resource {
+            kind: Kind::User,
+            id: ResourceId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap(),
+            version: 3,
+            created: now,
+            last_modified: now,
+            document: Document::from_checked(attributes),
+        };
+        let item = whole(&TenantId::parse("acme").unwrap(), &before, "r1").unwrap();
+        assert_eq!(item.get("key"), Some(&text("user#ida@ex.test")));
+        assert_eq!(item.get("userName"), Some(&text("Ida@ex.test")));
+        assert_eq!(resource(&item).unwrap(), before);
+    }
+
+    #[test]
+    fn another_format_is_refused_by_its_number() {
+        let mut item = bare("acme", &Key::settings());
+        item.insert("v".to_owned(), number(FORMAT + 1));
+        let error = ItemReader::new(&item).unwrap_err().to_string();
+        assert!(error.contains("format 2"), "{error}");
+    }
+}

@@ -1,0 +1,218 @@
+//! The Journal table: each accepted write appends its change item in the same transaction, each refused one appends an
+//! item alone. It is the provisioning log, the audit trail and the feed that the SaaS team's app reads, in one.
+//!
+//! The items are the tenant's data and a stable contract: `tenant`, `at` (uuid v7, minted for each attempt), `v`,
+//! `events`, `kind`, `id`, `version`, `userName`, `displayName`, `externalId`, `active`, `changed`, `added`, `removed`,
+//! `groups`, `actor`, `request`, `expires`; a refusal has `status`, `scimType`, `detail`, `method` and `path` (the route)
+//! instead of what changed, and whom it was about as far as the request says. Consumers order by `version` of a resource and stay 15 s behind now.
+
+use serde_json::Value;
+
+use super::item::{FORMAT, Item, number, strings, text};
+use super::write::{Condition, Role, Transaction};
+use super::{Cx, Store, StoreError};
+use crate::limits::{IDENTIFIER_BYTES_MAX, JOURNAL_KEPT_DAYS};
+use crate::scim::catalog::Kind;
+use crate::scim::document::Document;
+use crate::scim::error::ScimError;
+use crate::scim::resource::{Resource, ResourceId};
+use crate::scim::well_known;
+
+/// What happened, after the event URIs of RFC 9967 without their common prefix `urn:ietf:params:scim:event:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A resource was created.
+    Create,
+    /// A resource was replaced.
+    Put,
+    /// A resource was changed.
+    Patch,
+    /// A resource was deleted.
+    Delete,
+    /// A person may come in again.
+    Activate,
+    /// A person may not come in any more.
+    Deactivate,
+    /// Memberships of a deleted resource were removed.
+    Swept,
+    /// A request was refused.
+    Refused,
+}
+
+impl Event {
+    /// The name that is stored.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "prov:create:notice",
+            Self::Put => "prov:put:notice",
+            Self::Patch => "prov:patch:notice",
+            Self::Delete => "prov:delete",
+            Self::Activate => "prov:activate",
+            Self::Deactivate => "prov:deactivate",
+            Self::Swept => "misc:memberships-swept",
+            Self::Refused => "misc:refused",
+        }
+    }
+}
+
+/// A write that was refused: which one, and whom it was about.
+#[derive(Clone, Debug)]
+pub struct Refusal<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The route's pattern.
+    pub route: &'a str,
+    /// The resource in the path.
+    pub resource: Option<ResourceId>,
+    /// The body, of which the identifiers are kept.
+    pub named: Option<Value>,
+}
+
+/// The identifiers that an item of the journal has.
+const NAMES: [&str; 3] = [well_known::USER_NAME, well_known::DISPLAY_NAME, well_known::EXTERNAL_ID];
+
+/// One change item.
+#[derive(Clone, Debug)]
+pub(super) struct Entry<'a> {
+    /// What happened.
+    pub(super) events: Vec<Event>,
+    /// The resource after the change (before it, when it was deleted).
+    pub(super) resource: &'a Resource,
+    /// Names of the attributes that changed.
+    pub(super) changed: Vec<String>,
+    /// Members added to this group.
+    pub(super) added: Vec<ResourceId>,
+    /// Members removed from this group.
+    pub(super) removed: Vec<ResourceId>,
+    /// Groups that a deleted member has left.
+    pub(super) groups: Vec<ResourceId>,
+}
+
+impl<'a> Entry<'a> {
+    /// An entry without attributes and memberships.
+    pub(super) fn new(event: Event, resource: &'a Resource) -> Self {
+        Self {
+            events: vec![event],
+            resource,
+            changed: Vec::new(),
+            added: Vec::new(),
+            removed: Vec::new(),
+            groups: Vec::new(),
+        }
+    }
+
+    /// An entry for a change from `before`: which attributes, and whether a person was switched on or off.
+    pub(super) fn change(event: Event, before: &Resource, after: &'a Resource) -> Self {
+        let mut entry = Self::new(event, after);
+        entry.changed = changed(&before.document, &after.document);
+        let active = |resource: &Resource| resource.document.is_active();
+        if before.kind == Kind::User && active(before) != active(after) {
+            entry.events.push(if active(after) { Event::Activate } else { Event::Deactivate });
+        }
+        entry
+    }
+}
+
+/// Names of the attributes that differ; those of an extension behind its URN.
+fn changed(before: &Document, after: &Document) -> Vec<String> {
+    let (before, after) = (before.attributes(), after.attributes());
+    let mut names = Vec::new();
+    for name in before.keys().chain(after.keys().filter(|name| !before.contains_key(*name))) {
+        match (before.get(name), after.get(name)) {
+            (Some(old), Some(new)) if old == new => {}
+            (old, new) if name.starts_with("urn:") => {
+                let object = |value: Option<&Value>| {
+                    value.and_then(Value::as_object).cloned().unwrap_or_default()
+                };
+                let (old, new) = (object(old), object(new));
+                let inner = old.keys().chain(new.keys().filter(|inner| !old.contains_key(*inner)));
+                let inner = inner.filter(|inner| old.get(*inner) != new.get(*inner));
+                names.extend(inner.map(|inner| format!("{name}:{inner}")));
+            }
+            _ => names.push(name.clone()),
+        }
+    }
+    names
+}
+
+impl Store {
+    /// Adds the change item to the transaction. `at` is minted here, so anew for each attempt.
+    pub(super) fn append(
+        &self,
+        transaction: &mut Transaction,
+        cx: &Cx<'_>,
+        entry: &Entry<'_>,
+    ) -> Result<(), StoreError> {
+        let resource = entry.resource;
+        let mut item = head(cx, &entry.events);
+        item.insert("kind".to_owned(), text(resource.kind.name()));
+        item.insert("id".to_owned(), text(resource.id.to_string()));
+        item.insert("version".to_owned(), number(resource.version));
+        let document = &resource.document;
+        for name in NAMES {
+            if let Some(value) = document.text(name) {
+                item.insert(name.to_owned(), text(value));
+            }
+        }
+        if resource.kind == Kind::User {
+            let active = document.is_active();
+            item.insert("active".to_owned(), aws_sdk_dynamodb::types::AttributeValue::Bool(active));
+        }
+        if !entry.changed.is_empty() {
+            item.insert("changed".to_owned(), strings(&entry.changed));
+        }
+        for (name, ids) in
+            [("added", &entry.added), ("removed", &entry.removed), ("groups", &entry.groups)]
+        {
+            if !ids.is_empty() {
+                item.insert(name.to_owned(), strings(ids));
+            }
+        }
+        transaction.put(Role::Free, &self.tables.journal, item, Condition::Any)
+    }
+
+    /// Appends that a request was refused.
+    ///
+    /// # Errors
+    /// [`StoreError::Backend`]; the caller ignores it, because a lost note must not change the answer.
+    pub async fn note_refusal(
+        &self,
+        cx: &Cx<'_>,
+        refusal: &Refusal<'_>,
+        error: &ScimError,
+    ) -> Result<(), StoreError> {
+        let mut item = head(cx, &[Event::Refused]);
+        item.insert("status".to_owned(), number(error.kind().status()));
+        if let Some(scim_type) = error.kind().scim_type() {
+            item.insert("scimType".to_owned(), text(scim_type));
+        }
+        item.insert("detail".to_owned(), text(error.detail()));
+        item.insert("method".to_owned(), text(refusal.method));
+        item.insert("path".to_owned(), text(refusal.route));
+        if let Some(id) = refusal.resource {
+            item.insert("id".to_owned(), text(id.to_string()));
+        }
+        for name in NAMES {
+            let named = refusal.named.as_ref().and_then(|body| body.get(name)?.as_str());
+            if let Some(value) = named.filter(|value| value.len() <= IDENTIFIER_BYTES_MAX) {
+                item.insert(name.to_owned(), text(value));
+            }
+        }
+        self.put_alone(cx.moment, &self.tables.journal, item).await
+    }
+}
+
+/// What every item of the journal has.
+fn head(cx: &Cx<'_>, events: &[Event]) -> Item {
+    let names: Vec<&str> = events.iter().map(|event| event.name()).collect();
+    let expires = cx.moment.now().plus_seconds(JOURNAL_KEPT_DAYS * 86_400).unix_seconds();
+    Item::from([
+        ("tenant".to_owned(), text(cx.tenant.as_str())),
+        ("at".to_owned(), text(cx.moment.mint_uuid().to_string())),
+        ("v".to_owned(), number(FORMAT)),
+        ("events".to_owned(), strings(&names)),
+        ("actor".to_owned(), text(cx.actor)),
+        ("request".to_owned(), text(cx.moment.request_id())),
+        (super::tables::EXPIRES.to_owned(), number(expires)),
+    ])
+}

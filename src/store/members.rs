@@ -1,0 +1,436 @@
+//! Memberships: one item each, and its inverse, so that both directions are strongly consistent and no list is ever
+//! read, changed and written back.
+//!
+//! What fits one transaction is atomic. Above that, all ids are checked before the first write, each chunk carries the
+//! group's condition and its version bump, each pair is whole, a fault may leave a prefix, and repeating the request
+//! converges.
+
+use std::collections::HashSet;
+
+use super::item::{bare, key_of, number, text};
+use super::journal::{Entry, Event};
+use super::keys::{self, Key};
+use super::read::by_key;
+use super::resources::{NAME, Step};
+use super::work::Sweeping;
+use super::write::{Cancelled, Change, Condition, Role, Trace, Transaction};
+use super::{Cx, Field, Store, StoreError};
+use crate::limits::{MEMBERS_PER_TRANSACTION, RETRY_DEADLINE};
+use crate::scim::catalog::Kind;
+use crate::scim::discovery::GroupNames;
+use crate::scim::document::Document;
+use crate::scim::error::{ErrorKind, ScimError};
+use crate::scim::resource::{Resource, ResourceId};
+use crate::scim::well_known;
+
+/// Which members of one group come and go. No id is in both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberChange {
+    /// These come; those that are members already stay.
+    pub add: Vec<ResourceId>,
+    /// These go; those that are not members are ignored.
+    pub remove: Vec<ResourceId>,
+}
+
+impl MemberChange {
+    /// Only additions.
+    pub fn adding(ids: &[ResourceId]) -> Self {
+        Self { add: ids.to_vec(), remove: Vec::new() }
+    }
+
+    /// How many memberships it names.
+    pub fn len(&self) -> usize {
+        self.add.len() + self.remove.len()
+    }
+
+    /// Whether it names none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A member of a group as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The member's id.
+    pub id: ResourceId,
+    /// Whether it is a person or a group.
+    pub kind: Kind,
+}
+
+/// The memberships that one transaction changes. What is assumed about them is corrected when the transaction says that
+/// it was wrong: that saves reading them first.
+#[derive(Clone, Debug)]
+pub(super) struct Members {
+    group: ResourceId,
+    add: Vec<Member>,
+    remove: Vec<ResourceId>,
+}
+
+impl Members {
+    /// Assumes that those to add are people and no members yet, and that those to remove are members.
+    pub(super) fn assumed(group: ResourceId, change: MemberChange) -> Result<Self, StoreError> {
+        if change.add.contains(&group) {
+            let detail = "members: a group cannot be a member of itself";
+            return Err(StoreError::Refused(ScimError::new(ErrorKind::InvalidValue, detail)));
+        }
+        let people = change.add.into_iter().map(|id| Member { id, kind: Kind::User });
+        Ok(Self { group, add: people.collect(), remove: change.remove })
+    }
+
+    /// Nothing left to change.
+    pub(super) fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.remove.is_empty()
+    }
+
+    /// The ids that come.
+    pub(super) fn added(&self) -> Vec<ResourceId> {
+        self.add.iter().map(|member| member.id).collect()
+    }
+
+    /// The ids that go.
+    pub(super) fn removed(&self) -> Vec<ResourceId> {
+        self.remove.clone()
+    }
+
+    /// The part of the transaction that fails when that one is a member already (or, for those that go, is none).
+    fn pair_part(index: usize) -> usize {
+        NAME + 1 + 2 * index
+    }
+
+    /// The part that fails when there is no such person (or group).
+    fn member_part(index: usize) -> usize {
+        NAME + 2 + 2 * index
+    }
+}
+
+/// The refusal for an id that names nothing. The id is the client's own text.
+pub fn unknown_member(id: &str) -> ScimError {
+    let shown: String = id.chars().take(64).collect();
+    let detail = format!(
+        "members: there is no user or group with id \"{shown}\" here; provision it before adding it to the group"
+    );
+    ScimError::new(ErrorKind::InvalidValue, detail)
+}
+
+impl Store {
+    /// The actions for the memberships: the pair, and for those that come a move of the member's `memberships`, which
+    /// makes a delete that has listed them start again.
+    pub(super) fn add_members(
+        &self,
+        t: &mut Transaction,
+        cx: &Cx<'_>,
+        members: &Members,
+    ) -> Result<(), StoreError> {
+        let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
+        for (index, member) in members.add.iter().enumerate() {
+            let pair = Role::Part(Members::pair_part(index));
+            let mut item = bare(tenant, &Key::member(members.group, member.id));
+            item.insert("type".to_owned(), text(member.kind.name()));
+            t.put(pair.clone(), table, item, Condition::Absent)?;
+            let inverse = bare(tenant, &Key::member_of(member.id, members.group));
+            t.put(pair, table, inverse, Condition::Absent)?;
+            let key = match member.kind {
+                Kind::User => Key::id(member.id),
+                Kind::Group => Key::group(member.id),
+            };
+            let change = Change { add: vec![("memberships", 1)], ..Change::default() };
+            let role = Role::Part(Members::member_part(index));
+            t.update(role, table, key_of(tenant, &key), change, Condition::Present)?;
+        }
+        for (index, id) in members.remove.iter().enumerate() {
+            let pair = Role::Part(Members::pair_part(members.add.len() + index));
+            let key = key_of(tenant, &Key::member(members.group, *id));
+            t.delete(pair.clone(), table, key, Condition::Present)?;
+            let key = key_of(tenant, &Key::member_of(*id, members.group));
+            t.delete(pair, table, key, Condition::Present)?;
+        }
+        Ok(())
+    }
+
+    /// Corrects what was assumed, after these parts' conditions did not hold: members that are members already and
+    /// those that were none are left out, ids that are no person's are looked for among the groups.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when an id to add names nothing in this tenant.
+    pub(super) async fn correct(
+        &self,
+        cx: &Cx<'_>,
+        members: &mut Members,
+        parts: &[usize],
+    ) -> Result<(), StoreError> {
+        let parts: HashSet<usize> = parts.iter().copied().collect();
+        let missing = members.add.iter().enumerate();
+        let missing = missing.filter(|(index, _)| parts.contains(&Members::member_part(*index)));
+        let missing: Vec<ResourceId> = missing.map(|(_, member)| member.id).collect();
+        let groups = self.which_groups_exist(cx, &missing).await?;
+        let already_tried_as_group = |member: &Member| member.kind == Kind::Group;
+        for member in &members.add {
+            if missing.contains(&member.id)
+                && (!groups.contains(&member.id) || already_tried_as_group(member))
+            {
+                return Err(StoreError::Refused(unknown_member(&member.id.to_string())));
+            }
+        }
+        let added = members.add.len();
+        let mut index = 0;
+        members.add.retain_mut(|member| {
+            if groups.contains(&member.id) {
+                member.kind = Kind::Group;
+            }
+            index += 1;
+            !parts.contains(&Members::pair_part(index - 1))
+        });
+        let mut index = added;
+        members.remove.retain(|_| {
+            index += 1;
+            !parts.contains(&Members::pair_part(index - 1))
+        });
+        Ok(())
+    }
+
+    async fn which_groups_exist(
+        &self,
+        cx: &Cx<'_>,
+        ids: &[ResourceId],
+    ) -> Result<HashSet<ResourceId>, StoreError> {
+        let keys: Vec<Key> = ids.iter().copied().map(Key::group).collect();
+        let found = by_key(self.get_keys(cx.moment, cx.tenant.as_str(), &keys).await?);
+        let there = ids.iter().filter(|id| found.contains_key(Key::group(**id).as_str()));
+        Ok(there.copied().collect())
+    }
+
+    /// Checks a change that is too large for one transaction before its first write: drops what is so already.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] when an id to add names nothing in this tenant.
+    async fn checked(
+        &self,
+        cx: &Cx<'_>,
+        group: ResourceId,
+        change: &MemberChange,
+    ) -> Result<Members, StoreError> {
+        let tenant = cx.tenant.as_str();
+        let mut members = Members::assumed(group, change.clone())?;
+        let pairs = change.add.iter().chain(&change.remove);
+        let pairs: Vec<Key> = pairs.map(|id| Key::member(group, *id)).collect();
+        let pairs = by_key(self.get_keys(cx.moment, tenant, &pairs).await?);
+        let is_member = |id: ResourceId| pairs.contains_key(Key::member(group, id).as_str());
+        members.add.retain(|member| !is_member(member.id));
+        members.remove.retain(|id| is_member(*id));
+        let ids: Vec<Key> = members.add.iter().map(|member| Key::id(member.id)).collect();
+        let people = by_key(self.get_keys(cx.moment, tenant, &ids).await?);
+        let others = members.add.iter().map(|member| member.id);
+        let others = others.filter(|id| !people.contains_key(Key::id(*id).as_str()));
+        let others: Vec<ResourceId> = others.collect();
+        let groups = self.which_groups_exist(cx, &others).await?;
+        if let Some(unknown) = others.iter().find(|id| !groups.contains(id)) {
+            return Err(StoreError::Refused(unknown_member(&unknown.to_string())));
+        }
+        for member in &mut members.add {
+            if groups.contains(&member.id) {
+                member.kind = Kind::Group;
+            }
+        }
+        Ok(members)
+    }
+
+    /// A change of many members: one transaction a chunk, each with the group's condition and its version bump.
+    pub(super) async fn replace_in_chunks(
+        &self,
+        cx: &Cx<'_>,
+        before: &Resource,
+        document: Document,
+        change: MemberChange,
+        event: Event,
+    ) -> Result<Resource, StoreError> {
+        let members = self.checked(cx, before.id, &change).await?;
+        let mut current = before.clone();
+        for mut chunk in chunks(&members) {
+            in_time(cx)?;
+            loop {
+                if current.document == document && chunk.is_empty() {
+                    break;
+                }
+                let after = current.with_document(document.clone(), cx.moment);
+                let step = Step { before: &current, after: &after, event };
+                match self.write_step(cx, step, &chunk).await {
+                    Ok(()) => {
+                        current = after;
+                        break;
+                    }
+                    Err(Cancelled::Parts(parts)) if parts.contains(&NAME) => {
+                        return Err(StoreError::Taken(Field::GroupName));
+                    }
+                    Err(Cancelled::Parts(parts)) => self.correct(cx, &mut chunk, &parts).await?,
+                    Err(Cancelled::Error(error)) => return Err(error),
+                }
+            }
+        }
+        Ok(current)
+    }
+
+    /// A new group with more members than one transaction takes: a work item, then the memberships under the minted id,
+    /// and last the group itself. Nobody sees the memberships before the group is there, and when it never comes the
+    /// scheduled job sweeps them.
+    pub(super) async fn create_large_group(
+        &self,
+        cx: &Cx<'_>,
+        group: &Resource,
+        members: &[ResourceId],
+    ) -> Result<(), StoreError> {
+        let change = MemberChange::adding(members);
+        super::item::attributes(group, "")?;
+        if cx.settings.group_names == GroupNames::Unique
+            && let Some(name) = group.document.text(well_known::DISPLAY_NAME)
+            && self.get_key(cx.moment, cx.tenant.as_str(), &Key::unique_name(name)).await?.is_some()
+        {
+            // Found out now, and not after a thousand memberships; the transaction below decides.
+            return Err(StoreError::Taken(Field::GroupName));
+        }
+        let members = self.checked(cx, group.id, &change).await?;
+        let work = self.begin_group(cx, group.id).await?;
+        for mut chunk in chunks(&members) {
+            in_time(cx)?;
+            loop {
+                let trace = Trace::Written(work.key());
+                let done = self
+                    .commit(cx.moment, cx.tenant.as_str(), trace, |written_by| {
+                        let mut t = Transaction::default();
+                        self.add_work_touch(&mut t, cx, &work, written_by)?;
+                        self.add_members(&mut t, cx, &chunk)?;
+                        Ok(t)
+                    })
+                    .await;
+                match done {
+                    Ok(()) => break,
+                    Err(Cancelled::Parts(parts)) => self.correct(cx, &mut chunk, &parts).await?,
+                    Err(Cancelled::Error(error)) => return Err(error),
+                }
+            }
+        }
+        let trace = Trace::Minted(Key::group(group.id));
+        let done = self
+            .commit(cx.moment, cx.tenant.as_str(), trace, |written_by| {
+                let mut t = self.creation(cx, group, written_by)?;
+                self.add_work_end(&mut t, cx, &work)?;
+                let mut entry = Entry::new(Event::Create, group);
+                entry.added.clone_from(&change.add);
+                self.append(&mut t, cx, &entry)?;
+                Ok(t)
+            })
+            .await;
+        match done {
+            Ok(()) => Ok(()),
+            Err(Cancelled::Parts(_)) => Err(StoreError::Taken(Field::GroupName)),
+            Err(Cancelled::Error(error)) => Err(error),
+        }
+    }
+
+    /// The members of a group in order of their ids, without those that are being swept; `None` when there are more
+    /// than `most`.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn members(
+        &self,
+        cx: &Cx<'_>,
+        sweeping: &Sweeping,
+        group: ResourceId,
+        most: usize,
+    ) -> Result<Option<Vec<Member>>, StoreError> {
+        let prefix = keys::members_prefix(group);
+        let read = self.query_all(cx.moment, cx.tenant.as_str(), &prefix, most).await?;
+        Ok(read.map(|items| {
+            let members = items.iter().filter_map(member_in).map(|(_, member)| member);
+            members.filter(|member| !sweeping.hides(member.id)).collect()
+        }))
+    }
+
+    /// Those of the pairs of group and member that are memberships, without those that are being swept.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn memberships_among(
+        &self,
+        cx: &Cx<'_>,
+        sweeping: &Sweeping,
+        pairs: &[(ResourceId, ResourceId)],
+    ) -> Result<Vec<(ResourceId, Member)>, StoreError> {
+        let keys: Vec<Key> = pairs.iter().map(|(group, id)| Key::member(*group, *id)).collect();
+        let found = self.get_keys(cx.moment, cx.tenant.as_str(), &keys).await?;
+        let found = found.iter().filter_map(member_in);
+        let shown = |group: ResourceId, member: &Member| {
+            !sweeping.hides(group) && !sweeping.hides(member.id)
+        };
+        Ok(found.filter(|(group, member)| shown(*group, member)).collect())
+    }
+
+    /// The groups of a member in order of their ids, without those that are being swept; `None` when there are more
+    /// than `most`.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn groups_of(
+        &self,
+        cx: &Cx<'_>,
+        sweeping: &Sweeping,
+        member: ResourceId,
+        most: usize,
+    ) -> Result<Option<Vec<ResourceId>>, StoreError> {
+        let prefix = keys::member_of_prefix(member);
+        let read = self.query_all(cx.moment, cx.tenant.as_str(), &prefix, most).await?;
+        Ok(read.map(|items| {
+            let groups = items.iter().filter_map(|item| Key::in_item(item)?.last_id());
+            groups.filter(|group| !sweeping.hides(*group)).collect()
+        }))
+    }
+
+    /// Bumps a group's version because a member was deleted; the caller's part fails when the group is gone.
+    pub(super) fn add_bump(
+        &self,
+        t: &mut Transaction,
+        cx: &Cx<'_>,
+        group: ResourceId,
+        part: usize,
+    ) -> Result<(), StoreError> {
+        let key = key_of(cx.tenant.as_str(), &Key::group(group));
+        let now = text(cx.moment.now().to_string());
+        let change = Change {
+            set: vec![
+                ("lastModified".to_owned(), now),
+                ("v".to_owned(), number(super::item::FORMAT)),
+            ],
+            add: vec![("version", 1)],
+            remove: Vec::new(),
+        };
+        t.update(Role::Part(part), &self.tables.directory, key, change, Condition::Present)
+    }
+}
+
+/// Begins no further chunk after the deadline: what is written stays, and repeating the request does the rest.
+fn in_time(cx: &Cx<'_>) -> Result<(), StoreError> {
+    if cx.moment.elapsed() < RETRY_DEADLINE { Ok(()) } else { Err(StoreError::Throttled) }
+}
+
+/// A member item as a group and its member.
+fn member_in(item: &super::item::Item) -> Option<(ResourceId, Member)> {
+    let key = Key::in_item(item)?;
+    let kind = item.get("type").and_then(|kind| kind.as_s().ok());
+    let member = Member { id: key.last_id()?, kind: Kind::from_name(kind?)? };
+    Some((key.second_id()?, member))
+}
+
+/// Splits a change into transactions; one that changes nothing is one empty chunk, for the document's sake.
+fn chunks(members: &Members) -> Vec<Members> {
+    let group = members.group;
+    let add = members.add.chunks(MEMBERS_PER_TRANSACTION);
+    let add = add.map(|add| Members { group, add: add.to_vec(), remove: Vec::new() });
+    let remove = members.remove.chunks(MEMBERS_PER_TRANSACTION);
+    let remove = remove.map(|gone| Members { group, add: Vec::new(), remove: gone.to_vec() });
+    let all: Vec<Members> = add.chain(remove).collect();
+    if all.is_empty() {
+        return vec![Members { group, add: Vec::new(), remove: Vec::new() }];
+    }
+    all
+}

@@ -1,0 +1,145 @@
+//! DynamoDB: the only module that names `aws_sdk_dynamodb`.
+//!
+//! Three tables; in Directory and Journal the partition key is the tenant and nothing but the tenant.
+//!
+//! | item of Directory | key | holds |
+//! |---|---|---|
+//! | user | `user#<userName, folded>` | `id`, `userName` as sent, `externalId`, `active`, `displayName`, `version`, `created`, `lastModified`, and the other attributes in the map `scim` |
+//! | id | `id#<uuid v7>` | `ref`: the key of the user item; `memberships`: a number that each add moves |
+//! | match | `match#<attribute>#<value, folded>#<user id>` | nothing but its key |
+//! | group | `group#<uuid v7>` | as user, without members; `memberships` as in an id item |
+//! | group name | `groupname#<displayName, folded>#<group id>` | nothing but its key |
+//! | lock | `unique#displayName#<folded>` | `id`: the group that holds the name |
+//! | member | `member#<group id>#<member id>` | `type` of the member |
+//! | member of | `memberof#<member id>#<group id>` | nothing but its key |
+//! | count | `count#<kind>#<shard>` | `n` |
+//! | settings, activity, token | `settings`, `activity`, `token#<id>` | the tenant; when it was last seen; a token's metadata |
+//! | work | `work#<id>` | a multi-step job that has to be finished |
+//!
+//! Every item has `v`, the number of its format: readers accept [`item::FORMAT`] and the one before, writers write it.
+//! No write without a condition (journal, counters and activity excepted), no unbounded read, no `Scan`.
+
+pub mod check;
+pub mod error;
+pub mod item;
+pub mod journal;
+pub(crate) mod keys;
+pub mod list;
+pub mod matches;
+pub mod members;
+pub mod plan;
+pub mod resources;
+pub mod settings;
+pub mod tables;
+pub mod tenant;
+pub mod tenants;
+pub mod tokens;
+pub mod work;
+
+mod delete;
+mod read;
+mod write;
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+
+use crate::moment::Moment;
+use crate::scim::catalog::Catalog;
+
+pub use error::{Field, StoreError};
+pub use settings::Settings;
+pub use tables::Tables;
+pub use tenant::TenantId;
+pub use write::Backoff;
+
+/// How long DynamoDB may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a connection: one that is not there by then will not come.
+    pub connect: Duration,
+    /// For one HTTP exchange.
+    pub attempt: Duration,
+    /// For a call, the SDK's own retries included. Readers of the journal stay 15 s behind now, so that nothing can
+    /// appear behind them.
+    pub operation: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(1),
+            attempt: Duration::from_secs(2),
+            operation: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The SDK's attempts for throttling, lost connections and internal errors.
+const SDK_ATTEMPTS: u32 = 3;
+
+/// The tables, and the way to them.
+#[derive(Clone, Debug)]
+pub struct Store {
+    client: Client,
+    tables: Tables,
+    catalog: std::sync::Arc<Catalog>,
+}
+
+/// Whose data is meant, by which token, and when. Comes first in every call.
+#[derive(Clone, Copy, Debug)]
+pub struct Cx<'a> {
+    /// The tenant.
+    pub tenant: &'a TenantId,
+    /// What the tenant has chosen.
+    pub settings: &'a Settings,
+    /// The token that asks, for the journal; the job's or the command's name when no token does.
+    pub actor: &'a str,
+    /// The request's time and chance.
+    pub moment: &'a Moment,
+}
+
+impl Store {
+    /// A store over tables that exist. One client serves a process.
+    pub fn new(client: Client, tables: Tables, catalog: std::sync::Arc<Catalog>) -> Self {
+        Self { client, tables, catalog }
+    }
+
+    /// A store over the account, region, credentials and endpoint that `config` names.
+    pub fn connect(config: &SdkConfig, tables: Tables, catalog: std::sync::Arc<Catalog>) -> Self {
+        Self::connect_with(config, tables, catalog, Patience::default())
+    }
+
+    /// As [`Store::connect`], with other time limits: an engine on a busy machine may need longer.
+    pub fn connect_with(
+        config: &SdkConfig,
+        tables: Tables,
+        catalog: std::sync::Arc<Catalog>,
+        patience: Patience,
+    ) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(patience.connect)
+            .operation_attempt_timeout(patience.attempt)
+            .operation_timeout(patience.operation)
+            .build();
+        let retries = RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS);
+        let config = aws_sdk_dynamodb::config::Builder::from(config)
+            .timeout_config(timeouts)
+            .retry_config(retries)
+            .build();
+        Self::new(Client::from_conf(config), tables, catalog)
+    }
+
+    /// The resource types and schemas that items are read with.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The names of the tables.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+}

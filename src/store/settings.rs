@@ -1,0 +1,89 @@
+//! What a tenant has chosen. The settings item is the truth; each of the tenant's Secrets rows has a copy of what a
+//! request needs, written in the same transaction, so that the token check is one read.
+
+use super::item::{Item, ItemReader, number, strings, text};
+use crate::scim::discovery::GroupNames;
+
+/// What a tenant has chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Moved by each change; issuing and rotating tokens carry a condition on it.
+    pub version: u64,
+    /// Whether calls are refused with 403.
+    pub status: Status,
+    /// Whether two groups may have one name.
+    pub group_names: GroupNames,
+    /// Attributes of users that are found by value, such as `emails.value`.
+    pub match_attributes: Vec<String>,
+}
+
+/// Whether a tenant's calls are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// They are.
+    Enabled,
+    /// 403.
+    Disabled,
+    /// Being deleted: 403 until the Secrets rows are gone, then 401.
+    Deleting,
+}
+
+impl Status {
+    /// The word that is stored and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Deleting => "deleting",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Enabled, Self::Disabled, Self::Deleting].into_iter().find(|s| s.word() == word)
+    }
+}
+
+/// The word that is stored and shown for a rule on group names.
+pub fn word_of(names: GroupNames) -> &'static str {
+    match names {
+        GroupNames::Unique => "unique",
+        GroupNames::Free => "free",
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            status: Status::Enabled,
+            group_names: GroupNames::Unique,
+            match_attributes: vec!["emails.value".to_owned()],
+        }
+    }
+}
+
+impl Settings {
+    /// Writes the settings into an item.
+    pub(super) fn write(&self, item: &mut Item) {
+        item.insert("settingsVersion".to_owned(), number(self.version));
+        item.insert("status".to_owned(), text(self.status.word()));
+        item.insert("groupNames".to_owned(), text(word_of(self.group_names)));
+        item.insert("matchAttributes".to_owned(), strings(&self.match_attributes));
+    }
+
+    /// Reads them back.
+    pub(super) fn read(item: &Item) -> Result<Self, super::StoreError> {
+        let reader = ItemReader::new(item)?;
+        let status = Status::from_word(reader.text("status")?);
+        Ok(Self {
+            version: reader.number("settingsVersion")?,
+            status: status.ok_or_else(|| reader.corrupt("status"))?,
+            group_names: match reader.text("groupNames")? {
+                "unique" => GroupNames::Unique,
+                "free" => GroupNames::Free,
+                _ => return Err(reader.corrupt("groupNames")),
+            },
+            match_attributes: reader.strings("matchAttributes"),
+        })
+    }
+}
