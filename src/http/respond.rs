@@ -1,0 +1,223 @@
+//! The life of a request: find out who calls, where to, with what; do it; note it.
+
+use bytes::Bytes;
+use http::{Response, header};
+use uuid::Uuid;
+
+use super::activity::{Seen, attributes};
+use super::request::Query;
+use super::route::{Lost, Route, unglue};
+use super::{App, Request, response};
+use crate::auth::{Caller, Denied};
+use crate::limits::RETRY_DEADLINE;
+use crate::moment::Moment;
+use crate::ops::{self, Call, Failure, Reply};
+use crate::scim::error::{ErrorKind, ScimError};
+use crate::scim::list::Page;
+use crate::scim::project::Projection;
+use crate::scim::resource::ResourceId;
+use crate::store::journal::Refusal;
+use crate::store::settings::Status;
+use crate::telemetry::RequestLine;
+
+/// Answers a request.
+pub(super) async fn respond(
+    app: &App,
+    request: &Request,
+    moment: &Moment,
+    line: &mut RequestLine,
+) -> Response<Bytes> {
+    let caller = match authenticate(app, request, moment).await {
+        Ok(caller) => caller,
+        Err(failure) => {
+            let response = fail(failure, line);
+            // RFC 6750 §3.1: who has shown no token is told of no error in it.
+            let asked = request.header(header::AUTHORIZATION).is_some();
+            return if asked { response } else { response::with_plain_challenge(response) };
+        }
+    };
+    line.tenant = Some(caller.tenant().to_string());
+    line.token = Some(caller.token().to_owned());
+    if let Err(failure) = admit(app, &caller, moment) {
+        note_bounced(app, &caller, moment).await;
+        return fail(failure, line);
+    }
+    let base_path = app.config.base_path.as_str();
+    let (path, query) = unglue(base_path, &request.path, &request.query);
+    let route = match Route::parse(base_path, &request.method, &path) {
+        Ok(route) => route,
+        Err(lost) => {
+            note_bounced(app, &caller, moment).await;
+            return fail_lost(&lost, base_path, line);
+        }
+    };
+    line.route = route.pattern();
+    // Only an id that could be ours is logged: a client may put anything into a path.
+    let id = route.resource().filter(|id| ResourceId::parse(id).is_some());
+    line.resource = id.map(ToOwned::to_owned);
+    let done = dispatch(app, request, &caller, moment, (&route, query)).await;
+    note(app, request, &caller, moment, (&route, query), &done).await;
+    match done {
+        Ok(reply) => response::of_reply(reply),
+        Err(failure) => fail(failure, line),
+    }
+}
+
+/// The answer of a failure, which the request's line will tell of.
+pub(super) fn fail(failure: Failure, line: &mut RequestLine) -> Response<Bytes> {
+    let response = response::of_failure(&failure);
+    line.scim_type = failure.error.kind().scim_type();
+    line.cause = failure.cause;
+    response
+}
+
+fn fail_lost(lost: &Lost, base_path: &str, line: &mut RequestLine) -> Response<Bytes> {
+    let response = fail(lost.error(base_path).into(), line);
+    match lost {
+        Lost::MethodNotAllowed(allow) => response::set(response, header::ALLOW, allow),
+        Lost::NotFound | Lost::NotImplemented => response,
+    }
+}
+
+/// Who calls (RFC 6750 §3): each 401 says what to do about it.
+async fn authenticate(app: &App, request: &Request, moment: &Moment) -> Result<Caller, Failure> {
+    let header = request.header(header::AUTHORIZATION);
+    let denied = match app.authenticator.authenticate(&app.store, moment, header).await {
+        Ok(caller) => return Ok(caller),
+        Err(denied) => denied,
+    };
+    let detail = match denied {
+        Denied::Failed(error) => return Err(error.into()),
+        Denied::Missing => "send the secret token in the Authorization header, as Bearer <token>",
+        Denied::Unknown => {
+            "the secret token is not valid; copy it again, whole, or ask for a new one"
+        }
+        Denied::Expired => "the secret token has expired; ask for a new one and replace it",
+        Denied::Revoked => "the secret token was revoked; ask for a new one and replace it",
+    };
+    Err(ScimError::new(ErrorKind::Unauthorized, detail).into())
+}
+
+/// Whether the tenant may call now.
+fn admit(app: &App, caller: &Caller, moment: &Moment) -> Result<(), Failure> {
+    match caller.settings().status {
+        Status::Enabled => {}
+        Status::Disabled | Status::Deleting => {
+            let detail =
+                "provisioning is switched off for this workspace; its owner can switch it on again";
+            return Err(ScimError::new(ErrorKind::Forbidden, detail).into());
+        }
+    }
+    let Some(limiter) = &app.limiter else { return Ok(()) };
+    limiter.admit(moment, caller.tenant()).map_err(|seconds| {
+        let detail =
+            "too many requests for this workspace at once; nothing is lost, send it again later";
+        Failure {
+            error: ScimError::new(ErrorKind::TooManyRequests, detail),
+            cause: None,
+            retry_after: Some(seconds.max(1)),
+        }
+    })
+}
+
+/// Does what the route asks for.
+async fn dispatch(
+    app: &App,
+    request: &Request,
+    caller: &Caller,
+    moment: &Moment,
+    (route, query): (&Route, &str),
+) -> Result<Reply, Failure> {
+    let query = Query::parse(query)?;
+    let preconditions = request.preconditions();
+    let projection = Projection::parse(query.get("attributes"), query.get("excludedAttributes"))?;
+    let base = base_url(app, request);
+    let call = Call {
+        caller,
+        store: &app.store,
+        moment,
+        base: &base,
+        preconditions: &preconditions,
+        projection: &projection,
+    };
+    match route {
+        Route::List(kind) => {
+            let page = Page::parse(query.get("startIndex"), query.get("count"))?;
+            ops::list::list(&call, *kind, query.filter()?, page).await
+        }
+        Route::Create(kind) => ops::create::create(&call, *kind, &request.json()?).await,
+        Route::Read(kind, id) => ops::read::read(&call, *kind, id).await,
+        Route::Replace(kind, id) => ops::replace::replace(&call, *kind, id, &request.json()?).await,
+        Route::Patch(kind, id) => ops::patch::patch(&call, *kind, id, &request.json()?).await,
+        Route::Delete(kind, id) => ops::delete::delete(&call, *kind, id).await,
+        Route::ServiceProviderConfig => Ok(ops::discovery::service_provider_config(&call)),
+        Route::ResourceTypes(id) => ops::discovery::resource_types(&call, id.as_deref()),
+        Route::Schemas(urn) => ops::discovery::schemas(&call, urn.as_deref()),
+    }
+}
+
+/// Notes the call for the tenant's admin: when it was seen, and a refused write in the journal. What fails here changes
+/// nothing about the answer.
+async fn note(
+    app: &App,
+    request: &Request,
+    caller: &Caller,
+    moment: &Moment,
+    (route, query): (&Route, &str),
+    done: &Result<Reply, Failure>,
+) {
+    let cx = caller.cx(moment);
+    if moment.elapsed() >= RETRY_DEADLINE {
+        // The answer is late already, and the store most likely the reason.
+        return;
+    }
+    let seen = match done {
+        // Nothing was refused: it failed.
+        Err(failure) if failure.error.kind().status() >= 500 => return,
+        Err(failure) => {
+            if route.is_write() {
+                let known = failure.error.kind() != ErrorKind::NotFound;
+                let refusal = Refusal {
+                    method: request.method.as_str(),
+                    route: route.pattern(),
+                    // An id that names nothing here is not kept: it may be another tenant's.
+                    resource: known.then(|| route.resource()).flatten().and_then(ResourceId::parse),
+                    named: request.json().ok(),
+                };
+                drop(app.store.note_refusal(&cx, &refusal, &failure.error).await);
+            }
+            Seen::Refusal
+        }
+        Ok(Reply::Document { body }) if is_probe(route, query, body) => Seen::Probe,
+        Ok(_) => Seen::Call,
+    };
+    if app.activity.is_due(moment, caller.tenant(), caller.token(), seen) {
+        drop(app.store.note_activity(&cx, attributes(seen)).await);
+    }
+}
+
+/// Notes that a call was sent away at the door. A tenant that is being deleted gets no more items.
+async fn note_bounced(app: &App, caller: &Caller, moment: &Moment) {
+    let deleting = caller.settings().status == Status::Deleting;
+    let (tenant, token) = (caller.tenant(), caller.token());
+    if !deleting && app.activity.is_due(moment, tenant, token, Seen::Bounced) {
+        drop(app.store.note_activity(&caller.cx(moment), attributes(Seen::Bounced)).await);
+    }
+}
+
+/// Entra's Test Connection asks for a random GUID that nobody has.
+fn is_probe(route: &Route, query: &str, body: &serde_json::Value) -> bool {
+    let nobody = body.get("totalResults").and_then(serde_json::Value::as_u64) == Some(0);
+    let Ok(query) = Query::parse(query) else { return false };
+    let literal = query.get("filter").and_then(|filter| filter.split('"').nth(1));
+    let guid = literal.is_some_and(|literal| Uuid::try_parse(literal).is_ok());
+    matches!(route, Route::List(_)) && nobody && guid
+}
+
+/// The absolute URL of the SCIM root: the configured one, else the one that the client used.
+fn base_url(app: &App, request: &Request) -> String {
+    let configured = app.config.public_url.as_deref().or(request.origin.as_deref());
+    let host = || request.header(header::HOST).map(|host| format!("https://{host}"));
+    let origin = configured.map(ToOwned::to_owned).or_else(host).unwrap_or_default();
+    format!("{origin}{}", app.config.base_path)
+}

@@ -1,0 +1,234 @@
+//! The route table (RFC 7644 §3.2): one `match`.
+
+use http::Method;
+
+use crate::limits::PATH_BYTES_MAX;
+use crate::scim::catalog::Kind;
+use crate::scim::error::{ErrorKind, ScimError};
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// All resources of a kind.
+    Resources(Kind),
+    /// One resource.
+    Resource(Kind, String),
+    /// `/ServiceProviderConfig`.
+    ServiceProviderConfig,
+    /// `/ResourceTypes`, or one of them.
+    ResourceTypes(Option<String>),
+    /// `/Schemas`, or one of them.
+    Schemas(Option<String>),
+    /// A part of the protocol that this server does not have: `/Me`, `/Bulk`, `/.search`.
+    NotImplemented,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    List(Kind),
+    Create(Kind),
+    Read(Kind, String),
+    Replace(Kind, String),
+    Patch(Kind, String),
+    Delete(Kind, String),
+    ServiceProviderConfig,
+    ResourceTypes(Option<String>),
+    Schemas(Option<String>),
+}
+
+/// Why a request line leads nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// No such path.
+    NotFound,
+    /// The path has other methods.
+    MethodNotAllowed(&'static str),
+    /// The path is one of the RFC's, and not of this server's.
+    NotImplemented,
+}
+
+impl Lost {
+    /// What the client is told.
+    pub(super) fn error(&self, base_path: &str) -> ScimError {
+        match self {
+            Self::NotFound => {
+                let detail = format!(
+                    "there is nothing at this path; the Tenant URL ends in {base_path}, and below it are /Users, /Groups, \
+                     /ServiceProviderConfig, /ResourceTypes and /Schemas"
+                );
+                ScimError::new(ErrorKind::NotFound, detail)
+            }
+            Self::MethodNotAllowed(allow) => {
+                let detail = format!("this path takes {allow}");
+                ScimError::new(ErrorKind::MethodNotAllowed, detail)
+            }
+            Self::NotImplemented => {
+                let detail =
+                    "this server has no /Me, /Bulk and /.search, as /ServiceProviderConfig says";
+                ScimError::new(ErrorKind::NotImplemented, detail)
+            }
+        }
+    }
+}
+
+impl Route {
+    /// What a method on a decoded path asks for. Several slashes count as one, and one at the end as none: vendors hand
+    /// out Tenant URLs that end in a slash.
+    pub(super) fn parse(base_path: &str, method: &Method, path: &str) -> Result<Self, Lost> {
+        let target = target(base_path, path).ok_or(Lost::NotFound)?;
+        let get = *method == Method::GET;
+        match target {
+            Target::NotImplemented => Err(Lost::NotImplemented),
+            Target::Resources(kind) => match *method {
+                Method::GET => Ok(Self::List(kind)),
+                Method::POST => Ok(Self::Create(kind)),
+                _ => Err(Lost::MethodNotAllowed("GET, POST")),
+            },
+            Target::Resource(kind, id) => match *method {
+                Method::GET => Ok(Self::Read(kind, id)),
+                Method::PUT => Ok(Self::Replace(kind, id)),
+                Method::PATCH => Ok(Self::Patch(kind, id)),
+                Method::DELETE => Ok(Self::Delete(kind, id)),
+                _ => Err(Lost::MethodNotAllowed("GET, PUT, PATCH, DELETE")),
+            },
+            Target::ServiceProviderConfig if get => Ok(Self::ServiceProviderConfig),
+            Target::ResourceTypes(id) if get => Ok(Self::ResourceTypes(id)),
+            Target::Schemas(urn) if get => Ok(Self::Schemas(urn)),
+            Target::ServiceProviderConfig | Target::ResourceTypes(_) | Target::Schemas(_) => {
+                Err(Lost::MethodNotAllowed("GET"))
+            }
+        }
+    }
+
+    /// The pattern, for the log: it holds no value of the client's.
+    pub(super) fn pattern(&self) -> &'static str {
+        match self {
+            Self::List(Kind::User) | Self::Create(Kind::User) => "/Users",
+            Self::List(Kind::Group) | Self::Create(Kind::Group) => "/Groups",
+            Self::Read(Kind::User, _)
+            | Self::Replace(Kind::User, _)
+            | Self::Patch(Kind::User, _)
+            | Self::Delete(Kind::User, _) => "/Users/{id}",
+            Self::Read(Kind::Group, _)
+            | Self::Replace(Kind::Group, _)
+            | Self::Patch(Kind::Group, _)
+            | Self::Delete(Kind::Group, _) => "/Groups/{id}",
+            Self::ServiceProviderConfig => "/ServiceProviderConfig",
+            Self::ResourceTypes(None) => "/ResourceTypes",
+            Self::ResourceTypes(Some(_)) => "/ResourceTypes/{id}",
+            Self::Schemas(None) => "/Schemas",
+            Self::Schemas(Some(_)) => "/Schemas/{id}",
+        }
+    }
+
+    /// The id in the path.
+    pub(super) fn resource(&self) -> Option<&str> {
+        match self {
+            Self::Read(_, id) | Self::Replace(_, id) | Self::Patch(_, id) | Self::Delete(_, id) => {
+                Some(id)
+            }
+            Self::List(_)
+            | Self::Create(_)
+            | Self::ServiceProviderConfig
+            | Self::ResourceTypes(_)
+            | Self::Schemas(_) => None,
+        }
+    }
+
+    /// Whether it would change something.
+    pub(super) fn is_write(&self) -> bool {
+        match self {
+            Self::Create(_) | Self::Replace(..) | Self::Patch(..) | Self::Delete(..) => true,
+            Self::List(_)
+            | Self::Read(..)
+            | Self::ServiceProviderConfig
+            | Self::ResourceTypes(_)
+            | Self::Schemas(_) => false,
+        }
+    }
+}
+
+/// What a path names; `None` for nothing.
+fn target(base_path: &str, path: &str) -> Option<Target> {
+    if path.len() > PATH_BYTES_MAX || path.contains(['\\', '\0']) {
+        return None;
+    }
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    for expected in base_path.split('/').filter(|segment| !segment.is_empty()) {
+        if segments.next() != Some(expected) {
+            return None;
+        }
+    }
+    let (first, second, more) = (segments.next()?, segments.next(), segments.next());
+    if more.is_some() || second.is_some_and(|second| second == "." || second == "..") {
+        return None;
+    }
+    let id = second.map(ToOwned::to_owned);
+    match (first, id) {
+        ("Users" | "Groups", Some(id)) if id == ".search" => Some(Target::NotImplemented),
+        ("Users", None) => Some(Target::Resources(Kind::User)),
+        ("Users", Some(id)) => Some(Target::Resource(Kind::User, id)),
+        ("Groups", None) => Some(Target::Resources(Kind::Group)),
+        ("Groups", Some(id)) => Some(Target::Resource(Kind::Group, id)),
+        ("ServiceProviderConfig", None) => Some(Target::ServiceProviderConfig),
+        ("ResourceTypes", id) => Some(Target::ResourceTypes(id)),
+        ("Schemas", id) => Some(Target::Schemas(id)),
+        ("Me" | "Bulk" | ".search", None) => Some(Target::NotImplemented),
+        _ => None,
+    }
+}
+
+/// Puts a path right that was glued to the Tenant URL behind its flag: in `…/scim/v2?flag/Users?filter=…` everything after
+/// the first slash of the query is the rest of the path. Some clients concatenate so. The flag itself is never looked at.
+pub(super) fn unglue<'a>(base_path: &str, path: &'a str, query: &'a str) -> (String, &'a str) {
+    let at_root =
+        path.trim_end_matches('/').len() == base_path.len() && path.starts_with(base_path);
+    let first = query.split('&').next().unwrap_or_default();
+    match first.split_once('/') {
+        Some((flag, _)) if at_root && !flag.contains('=') => {
+            let rest = query.get(flag.len()..).unwrap_or_default();
+            let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+            (format!("{base_path}{rest}"), query)
+        }
+        Some(_) | None => (path.to_owned(), query),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_are_tolerated_and_nothing_else_is() {
+        let parse = |path: &str| Route::parse("/scim/v2", &Method::GET, path);
+        for path in ["/scim/v2/Users", "/scim/v2//Users", "/scim/v2/Users/", "//scim//v2/Users"] {
+            assert_eq!(parse(path), Ok(Route::List(Kind::User)), "{path}");
+        }
+        for path in [
+            "/",
+            "/scim/v2",
+            "/scim/v1/Users",
+            "/scim/v2/users",
+            "/scim/v2/Users/a/b",
+            "/scim/v2/Users/..",
+            "/scim/v2/..\\Users",
+            "/Users",
+        ] {
+            assert_eq!(parse(path), Err(Lost::NotFound), "{path}");
+        }
+        let put = Route::parse("/scim/v2", &Method::PUT, "/scim/v2/Users");
+        assert_eq!(put, Err(Lost::MethodNotAllowed("GET, POST")));
+        let prefixed =
+            Route::parse("/public-api/scim-v2", &Method::GET, "/public-api/scim-v2/Groups");
+        assert_eq!(prefixed, Ok(Route::List(Kind::Group)));
+    }
+
+    #[test]
+    fn a_path_glued_behind_the_flag_is_put_right() {
+        let (path, query) = unglue("/scim/v2", "/scim/v2/", "aadOptscim062020/Users?filter=a/b");
+        assert_eq!((path.as_str(), query), ("/scim/v2/Users", "filter=a/b"));
+        let (path, query) = unglue("/scim/v2", "/scim/v2/Users", "filter=a/b");
+        assert_eq!((path.as_str(), query), ("/scim/v2/Users", "filter=a/b"));
+    }
+}

@@ -1,0 +1,140 @@
+//! From a stored resource to what its reader gets: memberships are read only when the answer shows them, and no answer
+//! carries more of them than Lambda can return.
+
+use serde_json::{Map, Value, json};
+
+use super::{Call, Failure, Reply};
+use crate::limits::MEMBERS_READ_MAX;
+use crate::scim::catalog::Kind;
+use crate::scim::error::{ErrorKind, ScimError};
+use crate::scim::resource::{self, Resource, ResourceId};
+use crate::scim::well_known;
+use crate::store::members::Member;
+use crate::store::work::Sweeping;
+
+/// The memberships that one answer shows: what is being swept is read once, before the first of them, and together they
+/// have a bound.
+#[derive(Debug)]
+pub(super) struct Memberships {
+    sweeping: Option<Sweeping>,
+    left: usize,
+}
+
+impl Memberships {
+    /// For one answer.
+    pub(super) fn new() -> Self {
+        Self { sweeping: None, left: MEMBERS_READ_MAX }
+    }
+
+    /// What is being swept, as of the first look.
+    pub(super) async fn sweeping(&mut self, call: &Call<'_>) -> Result<Sweeping, Failure> {
+        if let Some(sweeping) = &self.sweeping {
+            return Ok(sweeping.clone());
+        }
+        let sweeping = call.store.sweeping(&call.cx()).await?;
+        self.sweeping = Some(sweeping.clone());
+        Ok(sweeping)
+    }
+
+    /// The entries of a group's `members`.
+    pub(super) async fn members_of(
+        &mut self,
+        call: &Call<'_>,
+        group: ResourceId,
+    ) -> Result<Vec<Value>, Failure> {
+        let sweeping = self.sweeping(call).await?;
+        let members = call.store.members(&call.cx(), &sweeping, group, self.left).await?;
+        let members = members.ok_or_else(too_many)?;
+        self.left = self.left.saturating_sub(members.len());
+        Ok(members.iter().map(|member| member_entry(call, member)).collect())
+    }
+
+    /// The entries of a user's `groups`.
+    pub(super) async fn groups_of(
+        &mut self,
+        call: &Call<'_>,
+        member: ResourceId,
+    ) -> Result<Vec<Value>, Failure> {
+        let (cx, sweeping) = (call.cx(), self.sweeping(call).await?);
+        let ids = call.store.groups_of(&cx, &sweeping, member, self.left).await?;
+        let ids = ids.ok_or_else(too_many)?;
+        self.left = self.left.saturating_sub(ids.len());
+        let groups = call.store.get_many(&cx, Kind::Group, &ids).await?;
+        Ok(groups.iter().map(|group| group_entry(call, group)).collect())
+    }
+}
+
+/// The representation with `members` or `groups` where the projection wants them.
+pub(super) async fn represent(
+    call: &Call<'_>,
+    memberships: &mut Memberships,
+    resource: &Resource,
+) -> Result<Value, Failure> {
+    let kind = resource.kind;
+    let resource_type = call.resource_type(kind);
+    let mut whole = resource.to_value(resource_type, call.base);
+    if let Some(name) = kind.stored_apart()
+        && call.projection.wants(resource_type, name)
+    {
+        insert(&mut whole, name, memberships.members_of(call, resource.id).await?);
+    }
+    if let Some(name) = kind.computed()
+        && call.projection.wants(resource_type, name)
+    {
+        insert(&mut whole, name, memberships.groups_of(call, resource.id).await?);
+    }
+    Ok(Value::Object(call.projection.apply(resource_type, whole)))
+}
+
+/// The representation of what was just written. The write stands, so where its memberships cannot be shown (there are
+/// too many, or the store fails now) the answer is without them and no error.
+pub(super) async fn represent_written(call: &Call<'_>, resource: &Resource) -> Value {
+    if let Ok(body) = represent(call, &mut Memberships::new(), resource).await {
+        return body;
+    }
+    let resource_type = call.resource_type(resource.kind);
+    let whole = resource.to_value(resource_type, call.base);
+    Value::Object(call.projection.apply(resource_type, whole))
+}
+
+/// 200 with the representation of what was just written.
+pub(super) async fn written(call: &Call<'_>, resource: &Resource) -> Reply {
+    let location = resource.location(call.resource_type(resource.kind), call.base);
+    let body = represent_written(call, resource).await;
+    Reply::Resource { body, location, version: resource.version }
+}
+
+/// An entry of a group's `members`.
+pub(super) fn member_entry(call: &Call<'_>, member: &Member) -> Value {
+    let location = resource::location(call.resource_type(member.kind), member.id, call.base);
+    json!({
+        well_known::VALUE: member.id.to_string(),
+        well_known::REF: location,
+        well_known::TYPE: member.kind.name(),
+    })
+}
+
+/// An entry of a user's `groups`.
+pub(super) fn group_entry(call: &Call<'_>, group: &Resource) -> Value {
+    json!({
+        well_known::VALUE: group.id.to_string(),
+        well_known::REF: group.location(call.resource_type(Kind::Group), call.base),
+        well_known::DISPLAY: group.document.text(well_known::DISPLAY_NAME),
+        well_known::TYPE: "direct",
+    })
+}
+
+/// Puts an array into a representation, unless it is empty.
+pub(super) fn insert(whole: &mut Map<String, Value>, name: &str, entries: Vec<Value>) {
+    if !entries.is_empty() {
+        whole.insert(name.to_owned(), Value::Array(entries));
+    }
+}
+
+fn too_many() -> ScimError {
+    let detail = format!(
+        "the answer would show more than {MEMBERS_READ_MAX} memberships; ask with excludedAttributes=members, or with a \
+         smaller count"
+    );
+    ScimError::new(ErrorKind::TooMany, detail)
+}
