@@ -1,0 +1,155 @@
+//! Tenants and tokens, as their operator manages them: what the commands of `scimctl` do, without their text.
+//!
+//! It never reads input and never prints. Every error is a sentence that says what to do next. A write that finds the
+//! settings changed meanwhile reads them again, a bounded number of times.
+
+pub mod delete;
+pub mod tenants;
+pub mod tokens;
+
+use std::error::Error;
+use std::fmt;
+
+use crate::limits::{MATCH_ATTRIBUTES_MAX, TOKEN_LABEL_CHARS_MAX, TOKENS_MAX};
+use crate::moment::Moment;
+use crate::store::settings::Status;
+use crate::store::{Backoff, Cx, Settings, Store, StoreError, TenantId};
+
+/// Who did it, for the journal.
+pub(crate) const ACTOR: &str = "scimctl";
+
+/// How often a write is tried again because the settings have changed meanwhile.
+const STALE_ATTEMPTS_MAX: usize = 20;
+
+/// Why a command was not done, and what to do about it.
+#[derive(Debug)]
+pub enum AdminError {
+    /// There is no tenant of that name.
+    NoTenant(TenantId),
+    /// There is one already.
+    TenantExists(TenantId),
+    /// It is being deleted.
+    BeingDeleted(TenantId),
+    /// A match attribute that people cannot be found by: as it was given, and why not.
+    MatchAttribute(String, &'static str),
+    /// More match attributes than a tenant may have.
+    TooManyMatchAttributes,
+    /// A label that is empty, too long, or has line breaks.
+    Label,
+    /// The tenant has no token with that id.
+    NoToken(TenantId, String),
+    /// The token has expired by itself.
+    TokenExpired(String),
+    /// The tenant has as many live tokens as it may have.
+    TooManyTokens(TenantId),
+    /// The tenant's settings changed again and again.
+    Busy(TenantId),
+    /// The tables, or the way to them.
+    Store(StoreError),
+}
+
+impl fmt::Display for AdminError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTenant(tenant) => write!(
+                f,
+                "there is no tenant {tenant}; `scimctl tenant list` shows those that there are, `scimctl tenant create` makes one"
+            ),
+            Self::TenantExists(tenant) => {
+                write!(
+                    f,
+                    "there is a tenant {tenant} already; `scimctl tenant show {tenant}` shows it"
+                )
+            }
+            Self::BeingDeleted(tenant) => write!(
+                f,
+                "the tenant {tenant} is being deleted; run `scimctl tenant delete {tenant}` to its end, then the name is free"
+            ),
+            Self::MatchAttribute(text, why) => write!(
+                f,
+                "{text}: {why}; a match attribute is a text attribute of users, such as emails.value or externalId"
+            ),
+            Self::TooManyMatchAttributes => {
+                write!(
+                    f,
+                    "a tenant has at most {MATCH_ATTRIBUTES_MAX} match attributes; name fewer"
+                )
+            }
+            Self::Label => write!(
+                f,
+                "a token's label is 1 to {TOKEN_LABEL_CHARS_MAX} characters on one line; choose another"
+            ),
+            Self::NoToken(tenant, token) => write!(
+                f,
+                "{tenant} has no token with the id \"{}\"; `scimctl token list {tenant}` shows the ids",
+                token.escape_debug()
+            ),
+            Self::TokenExpired(token) => {
+                write!(f, "the token {token} has expired by itself; there is nothing to revoke")
+            }
+            Self::TooManyTokens(tenant) => write!(
+                f,
+                "{tenant} has {TOKENS_MAX} live tokens, the most that a tenant may have; revoke one that is no longer used"
+            ),
+            Self::Busy(tenant) => write!(
+                f,
+                "the settings of {tenant} could not be changed, because they changed meanwhile again and again; try again, and if it stays so, run `scimctl check {tenant}`"
+            ),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for AdminError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Store(error) => error.source(),
+            Self::NoTenant(_)
+            | Self::TenantExists(_)
+            | Self::BeingDeleted(_)
+            | Self::MatchAttribute(..)
+            | Self::TooManyMatchAttributes
+            | Self::Label
+            | Self::NoToken(..)
+            | Self::TokenExpired(_)
+            | Self::TooManyTokens(_)
+            | Self::Busy(_) => None,
+        }
+    }
+}
+
+impl From<StoreError> for AdminError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Does something that depends on a tenant's settings, again while it finds that they have changed meanwhile.
+async fn with_settings<T>(
+    store: &Store,
+    moment: &Moment,
+    tenant: &TenantId,
+    attempt: impl AsyncFn(&Cx<'_>) -> Result<T, AdminError>,
+) -> Result<T, AdminError> {
+    let mut backoff = Backoff::new(moment);
+    for _ in 0..STALE_ATTEMPTS_MAX {
+        let found = store.settings(moment, tenant).await?;
+        let (settings, _) = found.ok_or_else(|| AdminError::NoTenant(tenant.clone()))?;
+        match attempt(&Cx { tenant, settings: &settings, actor: ACTOR, moment }).await {
+            Err(AdminError::Store(StoreError::Stale)) => {}
+            done => return done,
+        }
+        if backoff.pause().await.is_err() {
+            break;
+        }
+    }
+    Err(AdminError::Busy(tenant.clone()))
+}
+
+/// A tenant that is being deleted only goes on being deleted.
+fn not_deleting(tenant: &TenantId, settings: &Settings) -> Result<(), AdminError> {
+    match settings.status {
+        Status::Enabled | Status::Disabled => Ok(()),
+        Status::Deleting => Err(AdminError::BeingDeleted(tenant.clone())),
+    }
+}

@@ -1,0 +1,271 @@
+//! Tenants: create, list, show, enable, disable. Their end is in `delete`.
+
+use super::tokens::{self, Token};
+use super::{ACTOR, AdminError, not_deleting, with_settings};
+use crate::limits::MATCH_ATTRIBUTES_MAX;
+use crate::moment::{Moment, Timestamp};
+use crate::scim::catalog::{Kind, ResourceType, Target};
+use crate::scim::discovery::GroupNames;
+use crate::scim::path::AttrPath;
+use crate::scim::schema::{Returned, Type};
+use crate::scim::well_known;
+use crate::store::settings::Status;
+use crate::store::{Cx, Settings, Store, StoreError, TenantId};
+
+/// Tenants that one look at the registry reads.
+const TENANTS_PER_PAGE: usize = 100;
+
+/// What is chosen when a tenant is created, and stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Attributes of users that are found by value. Empty: `emails.value`.
+    pub match_attributes: Vec<String>,
+    /// Whether two groups may have one name.
+    pub group_names: GroupNames,
+}
+
+/// A tenant as it is listed.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its name.
+    pub tenant: TenantId,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Whether its calls are served; `None` when its settings are gone.
+    pub status: Option<Status>,
+}
+
+/// A tenant with everything that its operator wants to know.
+#[derive(Clone, Debug)]
+pub struct Overview {
+    /// Its name.
+    pub tenant: TenantId,
+    /// When it was created.
+    pub created: Timestamp,
+    /// What it has chosen.
+    pub settings: Settings,
+    /// How many users it has.
+    pub users: usize,
+    /// How many groups it has.
+    pub groups: usize,
+    /// When its identity provider last called.
+    pub last_call: Option<Timestamp>,
+    /// When its identity provider last looked whether anybody answers (Test Connection).
+    pub last_probe: Option<Timestamp>,
+    /// When a call was last refused.
+    pub last_refusal: Option<Timestamp>,
+    /// Its tokens, oldest first.
+    pub tokens: Vec<Token>,
+}
+
+/// Creates a tenant.
+///
+/// # Errors
+/// When there is one of that name, or a match attribute is none.
+pub async fn create(
+    store: &Store,
+    moment: &Moment,
+    tenant: &TenantId,
+    choice: &Choice,
+) -> Result<Settings, AdminError> {
+    let mut settings = Settings { group_names: choice.group_names, ..Settings::default() };
+    if !choice.match_attributes.is_empty() {
+        let users = store.catalog().resource_type(Kind::User);
+        settings.match_attributes = match_attributes(users, &choice.match_attributes)?;
+    }
+    let cx = Cx { tenant, settings: &settings, actor: ACTOR, moment };
+    match store.create_tenant(&cx).await {
+        Ok(()) => Ok(settings),
+        Err(StoreError::Stale) => {
+            if let Some((there, _)) = store.settings(moment, tenant).await? {
+                not_deleting(tenant, &there)?;
+            }
+            Err(AdminError::TenantExists(tenant.clone()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Creates a tenant with the usual settings unless it is there.
+///
+/// # Errors
+/// When it is being deleted.
+pub async fn ensure(store: &Store, moment: &Moment, tenant: &TenantId) -> Result<(), AdminError> {
+    if let Some((settings, _)) = store.settings(moment, tenant).await? {
+        return not_deleting(tenant, &settings);
+    }
+    let usual = Choice { match_attributes: Vec::new(), group_names: GroupNames::Unique };
+    match create(store, moment, tenant, &usual).await {
+        Ok(_) | Err(AdminError::TenantExists(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Every tenant, in order of their names.
+///
+/// # Errors
+/// When the tables cannot be read.
+pub async fn list(store: &Store, moment: &Moment) -> Result<Vec<Listed>, AdminError> {
+    let mut listed = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.tenants(moment, after.as_ref(), TENANTS_PER_PAGE).await?;
+        for info in page.tenants {
+            let settings = store.settings(moment, &info.tenant).await?;
+            let status = settings.map(|(settings, _)| settings.status);
+            listed.push(Listed { tenant: info.tenant, created: info.created, status });
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(listed);
+        }
+    }
+}
+
+/// Everything about one tenant.
+///
+/// # Errors
+/// When there is none of that name.
+pub async fn show(
+    store: &Store,
+    moment: &Moment,
+    tenant: &TenantId,
+) -> Result<Overview, AdminError> {
+    let found = store.settings(moment, tenant).await?;
+    let (settings, created) = found.ok_or_else(|| AdminError::NoTenant(tenant.clone()))?;
+    let cx = Cx { tenant, settings: &settings, actor: ACTOR, moment };
+    let times = store.activity(&cx).await?;
+    let time = |name: &str| times.get(name).copied();
+    Ok(Overview {
+        tenant: tenant.clone(),
+        created,
+        users: store.count(&cx, Kind::User).await?,
+        groups: store.count(&cx, Kind::Group).await?,
+        last_call: time("lastCall"),
+        last_probe: time("lastProbe"),
+        last_refusal: time("lastRefusal"),
+        tokens: tokens::of(store, &cx).await?,
+        settings,
+    })
+}
+
+/// Serves a tenant's calls again.
+///
+/// # Errors
+/// When there is none of that name, or it is being deleted.
+pub async fn enable(store: &Store, moment: &Moment, tenant: &TenantId) -> Result<(), AdminError> {
+    set_status(store, moment, tenant, Status::Enabled).await
+}
+
+/// Refuses a tenant's calls with 403 from now on (within the time for which tokens are remembered).
+///
+/// # Errors
+/// When there is none of that name, or it is being deleted.
+pub async fn disable(store: &Store, moment: &Moment, tenant: &TenantId) -> Result<(), AdminError> {
+    set_status(store, moment, tenant, Status::Disabled).await
+}
+
+/// A tenant that is so already is left alone.
+async fn set_status(
+    store: &Store,
+    moment: &Moment,
+    tenant: &TenantId,
+    status: Status,
+) -> Result<(), AdminError> {
+    with_settings(store, moment, tenant, async |cx| {
+        not_deleting(cx.tenant, cx.settings)?;
+        if cx.settings.status == status {
+            return Ok(());
+        }
+        Ok(store.set_status(cx, status).await?)
+    })
+    .await
+}
+
+/// Match attributes in the spelling that filters are compared with: the schema's, behind the URN of an extension.
+fn match_attributes(users: &ResourceType, given: &[String]) -> Result<Vec<String>, AdminError> {
+    let mut spelled = Vec::with_capacity(given.len());
+    for text in given {
+        let attribute = match_attribute(users, text.trim())
+            .map_err(|why| AdminError::MatchAttribute(text.escape_debug().to_string(), why))?;
+        if !spelled.contains(&attribute) {
+            spelled.push(attribute);
+        }
+    }
+    if spelled.len() > MATCH_ATTRIBUTES_MAX {
+        return Err(AdminError::TooManyMatchAttributes);
+    }
+    Ok(spelled)
+}
+
+fn match_attribute(users: &ResourceType, text: &str) -> Result<String, &'static str> {
+    let path = AttrPath::parse(text).ok_or("that is not the path of an attribute")?;
+    let target = users.resolve(&path).ok_or("users have no such attribute")?;
+    let attribute = target.attribute.ok_or("that names an extension as a whole")?;
+    let sub = match (attribute.kind, target.sub) {
+        (_, Some(sub)) => Some(sub),
+        (Type::Complex, None) => {
+            Some(attribute.sub_named(well_known::VALUE).ok_or("name one of its sub-attributes")?)
+        }
+        (_, None) => None,
+    };
+    let leaf = sub.unwrap_or(attribute);
+    if !matches!(leaf.kind, Type::String | Type::Reference) {
+        return Err("its values are not text");
+    }
+    if leaf.returned == Returned::Never || attribute.returned == Returned::Never {
+        return Err("its values are not kept");
+    }
+    if is_found_anyway(&target) {
+        return Err("users are always found by it");
+    }
+    let urn = target.extension.map_or(String::new(), |extension| format!("{}:", extension.urn));
+    let sub = sub.map_or(String::new(), |sub| format!(".{}", sub.name));
+    Ok(format!("{urn}{}{sub}", attribute.name))
+}
+
+/// `id` and `userName` have keys of their own; `meta`, `schemas` and `groups` are the server's, not stored with the user.
+fn is_found_anyway(target: &Target<'_>) -> bool {
+    let own = [well_known::ID, well_known::USER_NAME, well_known::META, well_known::SCHEMAS];
+    let name = target.attribute.map(|attribute| &attribute.name);
+    target.extension.is_none() && name.is_some_and(|name| own.iter().any(|own| name.is(own)))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::scim::catalog::Catalog;
+
+    fn check(given: &str, expected: &expect_test::Expect) {
+        let catalog = Catalog::embedded().unwrap();
+        let read = match_attribute(catalog.resource_type(Kind::User), given);
+        expected.assert_eq(&match read {
+            Ok(spelled) => spelled,
+            Err(why) => format!("refused: {why}"),
+        });
+    }
+
+    #[test]
+    fn match_attributes_get_the_schemas_spelling() {
+        check("EMAILS.Value", &expect!["emails.value"]);
+        check("emails", &expect!["emails.value"]);
+        check("externalid", &expect!["externalId"]);
+        check("name.givenname", &expect!["name.givenName"]);
+        check(
+            "employeeNumber",
+            &expect!["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber"],
+        );
+    }
+
+    #[test]
+    fn what_nobody_can_be_found_by_is_refused() {
+        check("username", &expect!["refused: users are always found by it"]);
+        check("password", &expect!["refused: its values are not kept"]);
+        check("active", &expect!["refused: its values are not text"]);
+        check("name", &expect!["refused: name one of its sub-attributes"]);
+        check("shoeSize", &expect!["refused: users have no such attribute"]);
+        check("a b", &expect!["refused: that is not the path of an attribute"]);
+    }
+}

@@ -1,0 +1,13 @@
+//! `scimctl`: the endpoint on a developer's machine, and its operator's commands. Everything is in `cli`; here is only what
+//! the machine gives to it.
+
+use std::process::ExitCode;
+
+use scim_endpoint::cli::{self, Host};
+use scim_endpoint::system::{self, Moments};
+
+#[tokio::main]
+async fn main() -> std::io::Result<ExitCode> {
+    let host = Host { moments: Moments::new()?, variable: system::environment };
+    Ok(cli::run(std::env::args_os(), &host).await)
+}

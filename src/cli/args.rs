@@ -1,0 +1,292 @@
+//! The arguments of `scimctl`, and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::limits::{TENANT_RATE_MIN, TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX};
+use crate::scim::discovery::GroupNames;
+use crate::store::TenantId;
+
+/// The tenant that `serve` has when nobody names one.
+const DEFAULT_TENANT: &str = "demo";
+/// The port of `serve` when nobody names one.
+const DEFAULT_PORT: u16 = 8080;
+
+/// A SCIM 2.0 endpoint on this machine, and the tenants and tokens of one that is deployed.
+///
+/// Without a command: `scimctl serve`.
+#[derive(Debug, Parser)]
+#[command(name = "scimctl", version, max_term_width = 100)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+
+    /// How results are written: text for people, or one line of JSON
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub(super) format: Format,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Start the endpoint on this machine, with an embedded DynamoDB
+    Serve(ServeArguments),
+    /// Create, list, show, disable, enable and delete tenants
+    Tenant(TenantArguments),
+    /// Issue, list, rotate and revoke tokens
+    Token(TokenArguments),
+    /// Prove a tenant's data whole
+    Check(CheckArguments),
+    /// Print documents for your customers
+    Docs(DocsArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArguments {
+    /// The port on 127.0.0.1; 0 takes any free one
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_PORT)]
+    pub(super) port: u16,
+
+    /// Keep the data in this SQLite file; without it they are gone when the server ends
+    #[arg(long, value_name = "FILE")]
+    pub(super) data: Option<PathBuf>,
+
+    /// A tenant; repeat it for more. Each start issues each a token that is good for 7 days
+    #[arg(long = "tenant", value_name = "NAME", value_parser = tenant, default_value = DEFAULT_TENANT)]
+    pub(super) tenants: Vec<TenantId>,
+
+    /// Answer 429 above so many requests per second and tenant; 0, the default, never
+    #[arg(long, value_name = "N", value_parser = rate)]
+    pub(super) rate: Option<u32>,
+
+    /// What is logged to standard error; info is one line a request [default: warn, or what RUST_LOG says]
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub(super) log: Option<LogLevel>,
+}
+
+impl Default for ServeArguments {
+    fn default() -> Self {
+        let tenants = TenantId::parse(DEFAULT_TENANT).into_iter().collect();
+        Self { port: DEFAULT_PORT, data: None, tenants, rate: None, log: None }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TenantArguments {
+    #[command(subcommand)]
+    pub(super) command: TenantCommand,
+
+    #[command(flatten)]
+    pub(super) place: Place,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TenantCommand {
+    /// Create a tenant
+    Create {
+        /// Its name: lower-case letters, digits and hyphens
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+        /// An attribute that users are found by; repeat it for more [default: emails.value]
+        #[arg(long = "match-attribute", value_name = "PATH")]
+        match_attributes: Vec<String>,
+        /// Whether two groups may have one name; Entra needs unique
+        #[arg(long, value_enum, default_value_t)]
+        group_names: GroupNamesChoice,
+    },
+    /// List the tenants
+    List,
+    /// Show a tenant's settings, counts, last calls and tokens
+    Show {
+        /// Its name
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+    },
+    /// Refuse a tenant's calls with 403
+    Disable {
+        /// Its name
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+    },
+    /// Serve a tenant's calls again
+    Enable {
+        /// Its name
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+    },
+    /// Delete a tenant with everything that it has
+    Delete {
+        /// Its name
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+        /// Do not ask for the name again
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum GroupNamesChoice {
+    #[default]
+    Unique,
+    Free,
+}
+
+impl From<GroupNamesChoice> for GroupNames {
+    fn from(choice: GroupNamesChoice) -> Self {
+        match choice {
+            GroupNamesChoice::Unique => Self::Unique,
+            GroupNamesChoice::Free => Self::Free,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TokenArguments {
+    #[command(subcommand)]
+    pub(super) command: TokenCommand,
+
+    #[command(flatten)]
+    pub(super) place: Place,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Issue a token and show it, this once
+    Issue {
+        /// The tenant that it is for
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+        /// What it is for, in your words
+        #[arg(long, default_value = "scimctl")]
+        label: String,
+        /// For how many days it is good
+        #[arg(long, value_name = "N", default_value_t = TOKEN_LIFE_DAYS, value_parser = days())]
+        days: i64,
+    },
+    /// List a tenant's tokens
+    List {
+        /// The tenant
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+    },
+    /// Issue a token with the label of another, which stays alive until it is revoked
+    Rotate {
+        /// The tenant
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+        /// The id of the token to replace, as `token list` shows it
+        token: String,
+        /// For how many days the new one is good
+        #[arg(long, value_name = "N", default_value_t = TOKEN_LIFE_DAYS, value_parser = days())]
+        days: i64,
+        /// Revoke the old one at once: calls that still come with it fail
+        #[arg(long)]
+        revoke_old: bool,
+    },
+    /// Revoke a token
+    Revoke {
+        /// The tenant
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+        /// The id of the token, as `token list` shows it
+        token: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// The tenant
+    #[arg(value_parser = tenant)]
+    pub(super) tenant: TenantId,
+
+    /// Repair what can be repaired without guessing
+    #[arg(long)]
+    pub(super) repair: bool,
+
+    #[command(flatten)]
+    pub(super) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DocsArguments {
+    #[command(subcommand)]
+    pub(super) command: DocsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DocsCommand {
+    /// The tutorial for your customers' Entra admins, in Markdown
+    Entra {
+        /// What your product is called
+        #[arg(long, value_name = "NAME")]
+        product: String,
+        /// The Tenant URL, or the SCIM base URL
+        #[arg(long, value_name = "URL")]
+        url: String,
+    },
+}
+
+/// Where the tables are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where the tables are")]
+pub(super) struct Place {
+    /// The DynamoDB address that `scimctl serve` prints
+    #[arg(long, global = true, value_name = "URL", conflicts_with = "stack")]
+    pub(super) endpoint_url: Option<String>,
+
+    /// The CloudFormation stack of the deployed endpoint
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) stack: Option<String>,
+
+    /// The AWS region [default: as the AWS CLI has it]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) region: Option<String>,
+
+    /// The AWS profile [default: as the AWS CLI has it]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) profile: Option<String>,
+
+    /// The table of users and groups [env: DIRECTORY_TABLE]
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "stack")]
+    pub(super) directory_table: Option<String>,
+
+    /// The table of token digests [env: SECRETS_TABLE]
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "stack")]
+    pub(super) secrets_table: Option<String>,
+
+    /// The table of changes [env: JOURNAL_TABLE]
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "stack")]
+    pub(super) journal_table: Option<String>,
+}
+
+fn tenant(text: &str) -> Result<TenantId, String> {
+    TenantId::parse(text).map_err(|error| error.to_string())
+}
+
+fn days() -> clap::builder::RangedI64ValueParser<i64> {
+    clap::value_parser!(i64).range(1..=TOKEN_LIFE_DAYS_MAX)
+}
+
+fn rate(text: &str) -> Result<u32, String> {
+    let rate = text.parse().ok().filter(|rate| *rate == 0 || *rate >= TENANT_RATE_MIN);
+    rate.ok_or_else(|| {
+        format!("0 or at least {TENANT_RATE_MIN}: identity providers need 25 requests a second")
+    })
+}

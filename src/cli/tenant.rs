@@ -1,0 +1,237 @@
+//! `scimctl tenant`.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use super::Host;
+use super::args::{TenantArguments, TenantCommand};
+use super::output::{CliError, Output, counted, fields, minute, minute_or_never, table, time_json};
+use super::site::{self, Site};
+use super::token;
+use crate::admin::delete::{self, Step};
+use crate::admin::tenants::{self, Choice, Listed, Overview};
+use crate::store::settings::{Status, word_of};
+use crate::store::{Settings, TenantId};
+
+pub(super) async fn run(
+    arguments: TenantArguments,
+    host: &Host,
+    out: &mut Output,
+) -> Result<ExitCode, CliError> {
+    let TenantArguments { command, place } = arguments;
+    let site = site::open(&place, host).await?;
+    let (store, moment) = (&site.store, host.moment());
+    match command {
+        TenantCommand::Create { tenant, match_attributes, group_names } => {
+            let choice = Choice { match_attributes, group_names: group_names.into() };
+            let settings = tenants::create(store, &moment, &tenant, &choice).await?;
+            created(&site, &tenant, &settings, out)?;
+        }
+        TenantCommand::List => list(&tenants::list(store, &moment).await?, out)?,
+        TenantCommand::Show { tenant } => {
+            show(&tenants::show(store, &moment, &tenant).await?, out)?;
+        }
+        TenantCommand::Disable { tenant } => {
+            tenants::disable(store, &moment, &tenant).await?;
+            let effect = "within 30 s, its calls are answered 403";
+            changed(&tenant, Status::Disabled, effect, out)?;
+        }
+        TenantCommand::Enable { tenant } => {
+            tenants::enable(store, &moment, &tenant).await?;
+            changed(&tenant, Status::Enabled, "within 30 s, its calls are served", out)?;
+        }
+        TenantCommand::Delete { tenant, yes } => {
+            if !yes {
+                confirm(&tenants::show(store, &moment, &tenant).await?)?;
+            }
+            remove(&site, host, &tenant, out).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn created(
+    site: &Site,
+    tenant: &TenantId,
+    settings: &Settings,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    out.write(
+        || {
+            format!(
+                "The tenant {tenant} is created; its users are found by userName and {}. Next:\n  scimctl token issue {tenant}{}\n",
+                settings.match_attributes.join(", "),
+                site.flags
+            )
+        },
+        || {
+            let mut value = settings_json(settings);
+            if let Some(object) = value.as_object_mut() {
+                object.insert("tenant".to_owned(), Value::from(tenant.as_str()));
+            }
+            value
+        },
+    )
+}
+
+fn list(listed: &[Listed], out: &mut Output) -> Result<(), CliError> {
+    let word = |status: Option<Status>| status.map_or("settings missing", Status::word);
+    out.write(
+        || {
+            if listed.is_empty() {
+                return "There are no tenants; `scimctl tenant create NAME` makes one.".to_owned();
+            }
+            let row = |listed: &Listed| {
+                [listed.tenant.to_string(), word(listed.status).to_owned(), minute(listed.created)]
+            };
+            let rows: Vec<[String; 3]> = listed.iter().map(row).collect();
+            table(["tenant", "status", "created (UTC)"], &rows)
+        },
+        || {
+            let tenant = |listed: &Listed| {
+                json!({
+                    "tenant": listed.tenant.as_str(),
+                    "status": listed.status.map(Status::word),
+                    "created": listed.created.to_string(),
+                })
+            };
+            json!({ "tenants": listed.iter().map(tenant).collect::<Vec<_>>() })
+        },
+    )
+}
+
+fn show(overview: &Overview, out: &mut Output) -> Result<(), CliError> {
+    out.write(
+        || {
+            let settings = &overview.settings;
+            let known = fields(&[
+                ("Tenant", overview.tenant.to_string()),
+                ("Status", settings.status.word().to_owned()),
+                ("Created", minute(overview.created)),
+                ("Users", overview.users.to_string()),
+                ("Groups", overview.groups.to_string()),
+                ("Match attributes", settings.match_attributes.join(", ")),
+                ("Group names", word_of(settings.group_names).to_owned()),
+                ("Last call", minute_or_never(overview.last_call)),
+                ("Last probe", minute_or_never(overview.last_probe)),
+                ("Last refusal", minute_or_never(overview.last_refusal)),
+            ]);
+            format!("{known}\n{}", token::text(&overview.tenant, &overview.tokens))
+        },
+        || {
+            let mut value = settings_json(&overview.settings);
+            if let Some(object) = value.as_object_mut() {
+                object.insert("tenant".to_owned(), Value::from(overview.tenant.as_str()));
+                object.insert("created".to_owned(), time_json(Some(overview.created)));
+                object.insert("users".to_owned(), Value::from(overview.users));
+                object.insert("groups".to_owned(), Value::from(overview.groups));
+                object.insert("last_call".to_owned(), time_json(overview.last_call));
+                object.insert("last_probe".to_owned(), time_json(overview.last_probe));
+                object.insert("last_refusal".to_owned(), time_json(overview.last_refusal));
+                object.insert("tokens".to_owned(), token::json(&overview.tokens));
+            }
+            value
+        },
+    )
+}
+
+fn settings_json(settings: &Settings) -> Value {
+    json!({
+        "status": settings.status.word(),
+        "match_attributes": settings.match_attributes,
+        "group_names": word_of(settings.group_names),
+    })
+}
+
+fn changed(
+    tenant: &TenantId,
+    status: Status,
+    effect: &str,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    out.write(
+        || format!("The tenant {tenant} is {}: {effect}.", status.word()),
+        || json!({ "tenant": tenant.as_str(), "status": status.word() }),
+    )
+}
+
+/// Asks for the name again, of a person. A script says `--yes`.
+fn confirm(overview: &Overview) -> Result<(), CliError> {
+    let tenant = &overview.tenant;
+    if !io::stdin().is_terminal() {
+        let text = format!(
+            "nobody can be asked here: to delete {tenant} with everything that it has, add --yes"
+        );
+        return Err(CliError::new(text));
+    }
+    let users = counted(overview.users, "user", "users");
+    let groups = counted(overview.groups, "group", "groups");
+    let tokens = counted(overview.tokens.len(), "token", "tokens");
+    let mut err = io::stderr().lock();
+    write!(
+        err,
+        "This deletes {tenant} for good: {users}, {groups}, {tokens}, its journal.\nType its name again: "
+    )?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() == tenant.as_str() {
+        Ok(())
+    } else {
+        Err(CliError::new(format!("that is not its name; {tenant} stays as it is")))
+    }
+}
+
+async fn remove(
+    site: &Site,
+    host: &Host,
+    tenant: &TenantId,
+    out: &mut Output,
+) -> Result<(), CliError> {
+    let bar = bar(out);
+    let mut progress = |step: Step| {
+        bar.set_message(match step {
+            Step::Disabled => "disabled".to_owned(),
+            Step::TokensRemoved(tokens) => {
+                format!("{} removed", counted(tokens, "token", "tokens"))
+            }
+            Step::Waiting(left) => {
+                format!("waiting {} s until no call is under way", left.as_secs() + 1)
+            }
+            Step::Swept(items) => format!("{} removed", counted(items, "item", "items")),
+        });
+    };
+    let moments = || host.moment();
+    let removed = tokio::select! {
+        removed = delete::delete(&site.store, &moments, tenant, site.settle, &mut progress) => removed,
+        _ = tokio::signal::ctrl_c() => {
+            bar.finish_and_clear();
+            return Err(CliError::Interrupted(format!(
+                "stopped; {tenant} is locked out and partly deleted: the same command deletes the rest"
+            )));
+        }
+    };
+    bar.finish_and_clear();
+    let removed = removed?;
+    out.write(
+        || format!("The tenant {tenant} is deleted: {}.", counted(removed, "item", "items")),
+        || json!({ "tenant": tenant.as_str(), "deleted": true, "items": removed }),
+    )
+}
+
+/// A line that changes, on a terminal; nothing elsewhere, and nothing beside JSON.
+pub(super) fn bar(out: &Output) -> ProgressBar {
+    if !out.is_text() || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+    );
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    bar
+}

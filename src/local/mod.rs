@@ -1,0 +1,163 @@
+//! The server on a developer's machine: the embedded DynamoDB-compatible engine in this process, a tenant or more with a
+//! token each, and a loopback socket in front of the same `http::handle` that the Lambda runs.
+
+mod engine;
+mod request_line;
+mod serve;
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+pub use engine::{Engine, sdk_config};
+pub use serve::Server;
+
+use crate::admin;
+use crate::auth::TokenSecret;
+use crate::config::Config;
+use crate::http::App;
+use crate::scim::catalog::Catalog;
+use crate::store::{Store, Tables, TenantId};
+use crate::system::Moments;
+
+/// Life of the tokens that each start issues, in days.
+const TOKEN_LIFE_DAYS: i64 = 7;
+/// The label of these tokens.
+const TOKEN_LABEL: &str = "serve";
+
+/// What the server is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The port on 127.0.0.1; 0 takes any that is free.
+    pub port: u16,
+    /// An SQLite file that survives restarts; in memory without it.
+    pub data: Option<PathBuf>,
+    /// The tenants; those that are not there are created.
+    pub tenants: Vec<TenantId>,
+    /// Requests per second and tenant; no limit without it.
+    pub rate: Option<u32>,
+}
+
+/// What a person or a script needs to know of a server that has started.
+pub struct Started {
+    /// The SCIM root, without a trailing slash.
+    pub base_url: String,
+    /// Where the embedded DynamoDB listens.
+    pub dynamodb_endpoint: String,
+    /// A fresh token for each tenant.
+    pub tenants: Vec<(TenantId, TokenSecret)>,
+    /// What the Lambda binary, or the team's own app, needs in its environment to work on the same engine.
+    pub environment: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Started").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+/// Why the server did not start: one line that says what to do.
+#[derive(Debug)]
+pub struct LocalError(String);
+
+impl fmt::Display for LocalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for LocalError {}
+
+impl LocalError {
+    fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// Starts the engine, creates what is missing, and binds the port.
+///
+/// # Errors
+/// A port in use, a file that cannot be read or is of another format.
+pub async fn start(options: Options) -> Result<(Started, Server), LocalError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        LocalError::new(format!(
+            "port {} cannot be opened ({error}); choose another with --port, or --port 0 for any that is free",
+            options.port
+        ))
+    })?;
+    let address = listener.local_addr().map_err(|error| LocalError::new(error.to_string()))?;
+    let engine = Engine::start(options.data.as_deref()).await?;
+    let catalog = Catalog::embedded().map_err(|error| LocalError::new(error.to_string()))?;
+    let store = Store::connect(&engine.sdk_config(), Tables::local(), Arc::new(catalog));
+    let moments = Moments::new().map_err(|error| LocalError::new(error.to_string()))?;
+    store
+        .create_tables()
+        .await
+        .map_err(|error| describe("the tables cannot be created", &error))?;
+    let tenants = seed(&store, &moments, &options.tenants).await?;
+    let config = Config {
+        tables: Tables::local(),
+        base_path: "/scim/v2".to_owned(),
+        // As the client used it, so that a tunnel to this server needs no configuration.
+        public_url: None,
+        // Revoking a token shows at once: on one's own machine a read costs nothing.
+        token_cache: Duration::ZERO,
+        tenant_rate: options.rate.filter(|rate| *rate > 0),
+    };
+    let started = Started {
+        base_url: format!("http://{address}{}", config.base_path),
+        dynamodb_endpoint: engine.endpoint().to_owned(),
+        tenants,
+        environment: environment(&engine, &config, address),
+    };
+    Ok((started, Server::new(listener, App::new(store, config), engine, moments)))
+}
+
+/// Tenants that are not there are created; each gets a fresh token, and loses the expired ones of earlier starts.
+async fn seed(
+    store: &Store,
+    moments: &Moments,
+    tenants: &[TenantId],
+) -> Result<Vec<(TenantId, TokenSecret)>, LocalError> {
+    let mut seeded = Vec::with_capacity(tenants.len());
+    for tenant in tenants {
+        let moment = moments.unnamed();
+        let failed = |error: admin::AdminError| LocalError::new(error.to_string());
+        admin::tenants::ensure(store, &moment, tenant).await.map_err(failed)?;
+        admin::tokens::make_room(store, &moment, tenant, TOKEN_LABEL).await.map_err(failed)?;
+        let life = admin::tokens::Life::days(TOKEN_LIFE_DAYS);
+        let issued = admin::tokens::issue(store, &moment, tenant, TOKEN_LABEL, life)
+            .await
+            .map_err(failed)?;
+        seeded.push((tenant.clone(), issued.secret));
+    }
+    Ok(seeded)
+}
+
+/// The environment that the Lambda binary reads, for this engine.
+fn environment(engine: &Engine, config: &Config, address: SocketAddr) -> Vec<(String, String)> {
+    let tables = &config.tables;
+    let public_url = format!("http://{address}");
+    let pairs = [
+        ("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint()),
+        ("AWS_REGION", engine::REGION),
+        ("AWS_ACCESS_KEY_ID", engine::KEY_ID),
+        ("AWS_SECRET_ACCESS_KEY", engine::KEY_SECRET),
+        ("DIRECTORY_TABLE", tables.directory.as_str()),
+        ("SECRETS_TABLE", tables.secrets.as_str()),
+        ("JOURNAL_TABLE", tables.journal.as_str()),
+        ("BASE_PATH", config.base_path.as_str()),
+        ("PUBLIC_URL", public_url.as_str()),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// An error with its causes, on one line.
+fn describe(what: &str, error: &(dyn std::error::Error + Send + Sync + 'static)) -> LocalError {
+    LocalError::new(format!("{what}: {}", crate::telemetry::Chain(error)))
+}
