@@ -1,0 +1,36 @@
+//! The one integration binary: conversations, models, races, contracts, and what the repository says of itself.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and its helpers with it"
+)]
+#![expect(
+    clippy::large_futures,
+    clippy::large_stack_arrays,
+    clippy::large_enum_variant,
+    clippy::similar_names,
+    reason = "a test's memory is its own, and a person's name is Pat whose PATCH is patched"
+)]
+
+mod app;
+mod bad_input;
+mod check;
+mod cli;
+mod cost;
+mod exchanges;
+mod lambda;
+mod laws;
+mod limiter;
+mod model;
+mod proxy;
+mod races;
+mod template;
+mod tenancy;
+mod tidy;
+mod users;
+mod whole;

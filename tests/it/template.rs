@@ -1,0 +1,218 @@
+//! `template.yaml` is what the code needs: its tables are those of `store::tables`, its role allows what `src/store/`
+//! calls and nothing else, and what is meant to be there is there.
+
+mod calls;
+mod yaml;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use scim_endpoint::store::tables::{Stream, definitions};
+
+use yaml::Yaml;
+
+fn source() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml")).expect("there")
+}
+
+fn template() -> Yaml {
+    Yaml::parse(&source())
+}
+
+fn statements(template: &Yaml) -> &[Yaml] {
+    let policies = template.at("Resources/FunctionRole/Properties/Policies").items();
+    assert_eq!(policies.len(), 1);
+    policies[0].at("PolicyDocument/Statement").items()
+}
+
+#[test]
+fn the_tables_are_those_of_the_code() {
+    let template = template();
+    for definition in definitions() {
+        let properties = template.at(&format!("Resources/{}Table/Properties", definition.role));
+        let key = |name: &str, kind: &str| (name.to_owned(), kind.to_owned());
+        let keys = |schema: &Yaml| -> Vec<(String, String)> {
+            let items = schema.items().iter();
+            items.map(|item| key(item.text("AttributeName"), item.text("KeyType"))).collect()
+        };
+        let mut expected = vec![key(definition.hash, "HASH")];
+        expected.extend(definition.range.map(|range| key(range, "RANGE")));
+        assert_eq!(keys(properties.at("KeySchema")), expected, "{}", definition.role);
+
+        let mut attributes: BTreeSet<&str> = [definition.hash].into();
+        attributes.extend(definition.range);
+        attributes.extend(definition.index.map(|(_, range)| range));
+        let defined: BTreeSet<&str> = properties
+            .at("AttributeDefinitions")
+            .items()
+            .iter()
+            .filter(|item| item.text("AttributeType") == "S")
+            .map(|item| item.text("AttributeName"))
+            .collect();
+        assert_eq!(defined, attributes, "{}", definition.role);
+
+        let indexes = properties.get("GlobalSecondaryIndexes").map_or(&[][..], Yaml::items);
+        assert_eq!(indexes.len(), usize::from(definition.index.is_some()));
+        for (index, (name, range)) in indexes.iter().zip(definition.index) {
+            assert_eq!(index.text("IndexName"), name);
+            let expected = [key(definition.hash, "HASH"), key(range, "RANGE")];
+            assert_eq!(keys(index.at("KeySchema")), expected);
+            assert_eq!(index.text("Projection/ProjectionType"), "INCLUDE");
+            assert_eq!(index.at("Projection/NonKeyAttributes").texts(), ["id"]);
+        }
+        let stream = match definition.stream {
+            Stream::NewImage => "NEW_IMAGE",
+            Stream::None => "",
+        };
+        assert_eq!(properties.text("StreamSpecification/StreamViewType"), stream);
+        let ttl = properties.text("TimeToLiveSpecification/AttributeName");
+        assert_eq!(ttl, definition.ttl.unwrap_or_default(), "{}", definition.role);
+        let enabled = properties.text("TimeToLiveSpecification/Enabled") == "true";
+        assert_eq!(enabled, definition.ttl.is_some());
+    }
+}
+
+#[test]
+fn the_tables_outlive_mistakes() {
+    let template = template();
+    for definition in definitions() {
+        let table = template.at(&format!("Resources/{}Table", definition.role));
+        for (path, expected) in [
+            ("DeletionPolicy", "Retain"),
+            ("UpdateReplacePolicy", "Retain"),
+            ("Properties/BillingMode", "PAY_PER_REQUEST"),
+            ("Properties/DeletionProtectionEnabled", "true"),
+            ("Properties/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled", "true"),
+            ("Properties/SSESpecification/SSEEnabled", "true"),
+        ] {
+            assert_eq!(table.text(path), expected, "{}: {path}", definition.role);
+        }
+        assert_eq!(table.text("Condition"), format!("Create{}", definition.role));
+        assert_eq!(table.text("Properties/TableName"), "", "CloudFormation names the tables");
+    }
+}
+
+#[test]
+fn the_role_allows_what_the_store_calls_and_nothing_else() {
+    let template = template();
+    let allowed: BTreeMap<String, BTreeSet<String>> = statements(&template)
+        .iter()
+        .filter(|statement| statement.text("Sid") != "Log")
+        .map(|statement| {
+            let actions = statement.at("Action").texts();
+            let actions = actions.into_iter().map(str::to_owned).collect();
+            (statement.text("Sid").to_owned(), actions)
+        })
+        .collect();
+    assert_eq!(allowed, calls::actions());
+}
+
+#[test]
+fn each_operation_of_the_store_is_one_that_the_role_was_thought_through_for() {
+    let known =
+        ["batch_get_item", "get_item", "put_item", "query", "transact_write_items", "update_item"];
+    let found = calls::operations();
+    assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), known);
+}
+
+#[test]
+fn the_role_names_its_resources_exactly() {
+    let template = template();
+    for statement in statements(&template) {
+        let sid = statement.text("Sid");
+        assert_eq!(statement.text("Effect"), "Allow");
+        let resource = statement.text("Resource");
+        let table = sid.trim_end_matches("Index");
+        let suffix = if sid == "DirectoryIndex" { "/index/externalId" } else { "" };
+        let expected = if sid == "Log" {
+            "!GetAtt FunctionLog.Arn".to_owned()
+        } else {
+            let own = if suffix.is_empty() {
+                format!("!GetAtt {table}Table.Arn")
+            } else {
+                format!("!Sub \"${{{table}Table.Arn}}{suffix}\"")
+            };
+            let existing = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table";
+            format!(
+                "!If [Create{table}, {own}, !Sub \"{existing}/${{Existing{table}Table}}{suffix}\"]"
+            )
+        };
+        assert_eq!(resource, expected, "{sid}");
+        for action in statement.at("Action").texts() {
+            assert!(!action.contains('*') && !action.ends_with(":Scan"), "{action}");
+        }
+    }
+}
+
+#[test]
+fn everything_goes_to_the_one_function() {
+    let template = template();
+    let resources = template.at("Resources").members();
+    let functions = resources
+        .iter()
+        .filter(|(_, resource)| resource.text("Type") == "AWS::Serverless::Function");
+    assert_eq!(functions.count(), 1);
+    let events = template.at("Resources/Function/Properties/Events");
+    assert_eq!(events.names(), ["Everything", "Sweep"]);
+    assert_eq!(events.text("Everything/Type"), "HttpApi");
+    let properties = events.at("Everything/Properties").names();
+    assert_eq!(properties, ["ApiId", "PayloadFormatVersion"], "no path: the $default route");
+    assert_eq!(events.text("Sweep/Properties/Input"), r#"{"job":"sweep"}"#);
+    let timeout: u32 = template.text("Parameters/Timeout/MaxValue").parse().expect("a number");
+    assert!(timeout < 30, "API Gateway gives up after 30 s");
+}
+
+#[test]
+fn no_log_of_the_gateway_holds_a_path_or_a_query() {
+    let template = template();
+    let format = template.text("Resources/Api/Properties/AccessLogSettings/Format");
+    for variable in format.split("$context.").skip(1) {
+        let name = variable.split('"').next().unwrap_or_default().to_ascii_lowercase();
+        assert!(!name.contains("path") && !name.contains("querystring"), "{name}");
+    }
+    let described: serde_json::Value = serde_json::from_str(format).expect("JSON");
+    assert_eq!(described["requestId"], "$context.requestId");
+}
+
+#[test]
+fn each_parameter_is_used_and_shown() {
+    let (source, template) = (source(), template());
+    let groups = template.at("Metadata/AWS::CloudFormation::Interface/ParameterGroups").items();
+    let shown: Vec<&str> = groups.iter().flat_map(|group| group.at("Parameters").texts()).collect();
+    for name in template.at("Parameters").names() {
+        let references = [format!("!Ref {name}"), format!("${{{name}}}")];
+        assert!(references.iter().any(|text| source.contains(text.as_str())), "{name}");
+        assert!(shown.contains(&name), "{name} is in no group");
+        assert!(!template.text(&format!("Parameters/{name}/Description")).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn the_outputs_are_those_that_the_command_line_reads() {
+    let template = template();
+    for name in [
+        "ScimBaseUrl",
+        "TenantUrl",
+        "DirectoryTable",
+        "SecretsTable",
+        "JournalTable",
+        "FunctionName",
+    ] {
+        assert!(!template.text(&format!("Outputs/{name}/Value")).is_empty(), "{name}");
+    }
+    let tenant_url = template.text("Outputs/TenantUrl/Value");
+    let base_url = template.text("Outputs/ScimBaseUrl/Value");
+    let with_flag = base_url.replace("${BasePath}", "${BasePath}/?aadOptscim062020");
+    assert_eq!(tenant_url, with_flag);
+}
+
+#[test]
+fn the_alarms_take_what_the_template_hands_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let template = template();
+    let alarms = template.at("Resources/Alarms/Properties");
+    let text = fs::read_to_string(root.join(alarms.text("TemplateURL"))).expect("there");
+    let nested = Yaml::parse(&text);
+    assert_eq!(nested.at("Parameters").names(), alarms.at("Parameters").names());
+}

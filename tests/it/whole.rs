@@ -1,0 +1,235 @@
+//! Whether a tenant's data is whole, found out from the items themselves: each user with its id item, match items and
+//! back; each membership with its inverse; both ends there; counters right; nothing left over.
+//!
+//! It shares no code with the store that it judges: keys are taken apart here by themselves.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use scim_endpoint::local::sdk_config;
+
+use crate::app::App;
+
+/// An item as the SDK has it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// The SDK, straight to the engine, past any proxy.
+pub(crate) fn client(app: &App) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(&sdk_config(&app.dynamodb_endpoint()))
+}
+
+/// All items of the first tenant's partition by their sort keys.
+pub(crate) async fn partition(app: &App) -> BTreeMap<String, Item> {
+    let table = app.store().tables().directory.clone();
+    read(app, &table, "key").await
+}
+
+/// All items of the first tenant's journal by their time.
+pub(crate) async fn journal(app: &App) -> BTreeMap<String, Item> {
+    let table = app.store().tables().journal.clone();
+    read(app, &table, "at").await
+}
+
+async fn read(app: &App, table: &str, range: &str) -> BTreeMap<String, Item> {
+    let (client, mut all, mut next) = (client(app), BTreeMap::new(), None);
+    loop {
+        let page = client
+            .query()
+            .table_name(table)
+            .key_condition_expression("#t = :t")
+            .expression_attribute_names("#t", "tenant")
+            .expression_attribute_values(":t", AttributeValue::S(app.tenant().to_string()))
+            .consistent_read(true)
+            .set_exclusive_start_key(next)
+            .send()
+            .await
+            .expect("the partition is read");
+        let items = page.items.unwrap_or_default();
+        all.extend(items.into_iter().map(|item| (string(&item, range), item)));
+        next = page.last_evaluated_key;
+        if next.is_none() {
+            return all;
+        }
+    }
+}
+
+/// Fails unless everything is in its place and no job is left.
+#[track_caller]
+pub(crate) fn assert_whole(items: &BTreeMap<String, Item>) {
+    let faults = faults(items);
+    assert!(faults.is_empty(), "the partition is not whole:\n{}", faults.join("\n"));
+    let work: Vec<&String> = items.keys().filter(|key| key.starts_with("work#")).collect();
+    assert!(work.is_empty(), "jobs are left over: {work:?}");
+}
+
+/// Fails unless everything is in its place but for what an unfinished job still has to do.
+#[track_caller]
+pub(crate) fn assert_whole_but_for_jobs(items: &BTreeMap<String, Item>) {
+    let faults = faults(items);
+    assert!(faults.is_empty(), "the partition is not whole:\n{}", faults.join("\n"));
+}
+
+/// What is wrong, a line each.
+pub(crate) fn faults(items: &BTreeMap<String, Item>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let swept: BTreeSet<String> =
+        with_sort(items, "work").map(|(_, i)| string(i, "resource")).collect();
+    for (key, item) in items {
+        let segments: Vec<&str> = key.split('#').collect();
+        let fault = match segments.as_slice() {
+            ["user", name] => user(items, key, name, item),
+            ["id", id] => id_item(items, id, item),
+            ["match", attribute, value, id] => matching(items, (attribute, value, id)),
+            ["group", id] => group(items, id, item),
+            ["groupname", name, id] => group_name(items, name, id),
+            ["unique", "displayName", name] => lock(items, name, item),
+            ["member", group, member] => membership(items, &swept, (group, member), item),
+            ["memberof", member, group] => {
+                let there = items.contains_key(&format!("member#{group}#{member}"));
+                (!there).then(|| "no member item".to_owned())
+            }
+            ["count", ..] | ["settings" | "activity"] | ["token" | "work", _] => None,
+            _ => Some("an item of no known sort".to_owned()),
+        };
+        faults.extend(fault.map(|fault| format!("{key}: {fault}")));
+    }
+    for (kind, sort) in [("User", "id"), ("Group", "group")] {
+        let shards = with_sort(items, "count").filter(|(key, _)| key.contains(kind));
+        let counted: i64 = shards.map(|(_, shard)| number(shard, "n")).sum();
+        let there = i64::try_from(with_sort(items, sort).count()).unwrap();
+        if counted != there {
+            faults.push(format!("count#{kind}: {counted} counted and {there} there"));
+        }
+    }
+    faults
+}
+
+fn user(items: &BTreeMap<String, Item>, key: &str, name: &str, item: &Item) -> Option<String> {
+    let id = string(item, "id");
+    let Some(id_item) = items.get(&format!("id#{id}")) else {
+        return Some("no id item".to_owned());
+    };
+    if string(id_item, "ref") != key {
+        return Some("its id item names another key".to_owned());
+    }
+    if folded(&string(item, "userName")) != name {
+        return Some("its userName belongs under another key".to_owned());
+    }
+    let scim = item.get("scim").and_then(|scim| scim.as_m().ok())?;
+    let emails = scim.get("emails").and_then(|emails| emails.as_l().ok())?;
+    let values = emails.iter().filter_map(|email| email.as_m().ok()?.get("value")?.as_s().ok());
+    let missing = values.map(|value| format!("match#emails.value#{}#{id}", folded(value)));
+    let missing: Vec<String> = missing.filter(|key| !items.contains_key(key)).collect();
+    (!missing.is_empty()).then(|| format!("no match items {missing:?}"))
+}
+
+fn id_item(items: &BTreeMap<String, Item>, id: &str, item: &Item) -> Option<String> {
+    let Some(user) = items.get(&string(item, "ref")) else {
+        return Some("no user item".to_owned());
+    };
+    if string(user, "id") != id {
+        return Some("its key is somebody else's".to_owned());
+    }
+    adds(items, id, item)
+}
+
+/// Each add moves the number, so there are never more memberships than that.
+fn adds(items: &BTreeMap<String, Item>, id: &str, item: &Item) -> Option<String> {
+    let prefix = format!("memberof#{id}#");
+    let there =
+        items.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix)).count();
+    let moved = number(item, "memberships");
+    (moved < i64::try_from(there).unwrap())
+        .then(|| format!("{there} memberships and only {moved} adds"))
+}
+
+fn matching(
+    items: &BTreeMap<String, Item>,
+    (attribute, value, id): (&str, &str, &str),
+) -> Option<String> {
+    if attribute != "emails.value" {
+        return Some("not a match attribute".to_owned());
+    }
+    let user = items.get(&format!("id#{id}")).and_then(|item| items.get(&string(item, "ref")));
+    let Some(user) = user else { return Some("nobody has that id".to_owned()) };
+    let scim = user.get("scim").and_then(|scim| scim.as_m().ok());
+    let emails = scim.and_then(|scim| scim.get("emails")?.as_l().ok());
+    let values = emails.into_iter().flatten();
+    let mut values = values.filter_map(|email| email.as_m().ok()?.get("value")?.as_s().ok());
+    let has = values.any(|email| folded(email) == value);
+    (!has).then(|| "the user has no such value".to_owned())
+}
+
+fn group(items: &BTreeMap<String, Item>, id: &str, item: &Item) -> Option<String> {
+    let name = folded(&string(item, "displayName"));
+    let lock = items.get(&format!("unique#displayName#{name}"));
+    if lock.is_none_or(|lock| string(lock, "id") != id) {
+        return Some("it does not hold its name".to_owned());
+    }
+    if !items.contains_key(&format!("groupname#{name}#{id}")) {
+        return Some("it cannot be found by its name".to_owned());
+    }
+    adds(items, id, item)
+}
+
+fn group_name(items: &BTreeMap<String, Item>, name: &str, id: &str) -> Option<String> {
+    let group = items.get(&format!("group#{id}"));
+    let is_its = group.is_some_and(|group| folded(&string(group, "displayName")) == name);
+    (!is_its).then(|| "no group with that id and name".to_owned())
+}
+
+fn lock(items: &BTreeMap<String, Item>, name: &str, item: &Item) -> Option<String> {
+    group_name(items, name, &string(item, "id"))
+}
+
+fn membership(
+    items: &BTreeMap<String, Item>,
+    swept: &BTreeSet<String>,
+    (group, member): (&str, &str),
+    item: &Item,
+) -> Option<String> {
+    if !items.contains_key(&format!("memberof#{member}#{group}")) {
+        return Some("no memberof item".to_owned());
+    }
+    let sort = if string(item, "type") == "User" { "id" } else { "group" };
+    let ends = [(group, format!("group#{group}")), (member, format!("{sort}#{member}"))];
+    let gone = ends.iter().find(|(id, key)| !items.contains_key(key) && !swept.contains(*id));
+    gone.map(|(_, key)| format!("{key} is not there, and no job will sweep it"))
+}
+
+fn with_sort<'a>(
+    items: &'a BTreeMap<String, Item>,
+    sort: &'a str,
+) -> impl Iterator<Item = (&'a String, &'a Item)> {
+    items.iter().filter(move |(key, _)| key.split('#').next() == Some(sort))
+}
+
+fn folded(text: &str) -> String {
+    assert!(text.is_ascii(), "the names of these tests are plain: {text}");
+    text.to_ascii_lowercase().replace('%', "%25").replace('#', "%23")
+}
+
+pub(crate) fn string(item: &Item, name: &str) -> String {
+    item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()
+}
+
+pub(crate) fn number(item: &Item, name: &str) -> i64 {
+    item.get(name).and_then(|n| n.as_n().ok()).and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+#[tokio::test]
+async fn whatever_item_is_taken_away_is_missed() {
+    let app = App::start().await;
+    let ida = crate::races::user(&app, "ida@ex.test").await;
+    let inner = crate::races::group(&app, "Inner", std::slice::from_ref(&ida)).await;
+    crate::races::group(&app, "Outer", &[ida, inner]).await;
+    let items = partition(&app).await;
+    assert_whole(&items);
+    for key in items.keys() {
+        let mut fewer = items.clone();
+        fewer.remove(key);
+        let sort = key.split('#').next().unwrap();
+        let is_judged = !["settings", "activity", "token"].contains(&sort);
+        assert_eq!(faults(&fewer).is_empty(), !is_judged, "without {key}");
+    }
+}
