@@ -1,0 +1,41 @@
+# Shortcuts: each target is a plain cargo or sam line, and this is the list of them.
+.PHONY: help run test t expect exchanges fmt lint doc tidy build deploy ci
+
+help: ## Print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Start the endpoint on this machine
+	cargo run
+
+test: ## Run every test
+	cargo test
+
+t: ## Run the tests whose name contains F: make t F=paging
+	cargo test $(F)
+
+expect: ## Write what arrives into the expectations of the tests that F names; then read the diff
+	UPDATE_EXPECT=1 cargo test $(F)
+
+exchanges: ## Run the recorded conversations (against SCIM_BASE_URL with SCIM_TOKEN, when set)
+	cargo test --test it exchanges
+
+fmt: ## Format
+	cargo fmt
+
+lint: ## Clippy, warnings denied
+	cargo clippy --all-targets --locked -- -D warnings
+
+doc: ## Build the documentation, private items included
+	cargo doc --no-deps --document-private-items
+
+tidy: ## Check that the repository is what its documents say
+	cargo test --test it tidy
+
+build: ## Build what is deployed
+	sam build
+
+deploy: ## Deploy it, asking for the parameters
+	sam build && sam deploy --guided
+
+ci: ## Everything that is checked before a merge
+	.ci/run
