@@ -255,8 +255,8 @@ async fn a_member_more_costs_the_same_whatever_the_size_of_the_group() {
     let people = crowd(&app, 401).await;
     let (last, many) = people.split_last().expect("there are some");
     let mut costs = Vec::new();
-    for (name, members) in [("Empty", &[] as &[String]), ("Large", many)] {
-        let target = format!("/Groups/{}", group(&app, name, members).await);
+    for (name, members) in [("Empty", Vec::new()), ("Large", many.to_vec())] {
+        let target = format!("/Groups/{}", group(&app, name, &members).await);
         let add = on_members("add", std::slice::from_ref(last));
         let without = format!("{target}?excludedAttributes=members");
         costs.push([
