@@ -33,6 +33,12 @@ impl Timestamp {
         parsed.ok().map(Self::new)
     }
 
+    /// The instant so many seconds and nanoseconds after 1970; `None` beyond the calendar.
+    pub fn from_unix(seconds: i64, nanoseconds: u32) -> Option<Self> {
+        let instant = OffsetDateTime::from_unix_timestamp(seconds).ok()?;
+        Some(Self::new(instant + Duration::from_nanos(u64::from(nanoseconds))))
+    }
+
     /// Seconds since 1970, the unit of DynamoDB's TTL.
     pub fn unix_seconds(self) -> i64 {
         self.0.unix_timestamp()

@@ -52,6 +52,10 @@ pub struct Resource {
     pub created: Timestamp,
     /// When it was last changed.
     pub last_modified: Timestamp,
+    /// The id of the account that it has in the SaaS team's own app, when the team has linked them. No client sees it.
+    pub app_id: Option<String>,
+    /// The key of the journal item that tells its last change, as it was read; none before the first.
+    pub change: Option<Uuid>,
     /// The client's attributes.
     pub document: Document,
 }
@@ -61,7 +65,16 @@ impl Resource {
     pub fn new(kind: Kind, document: Document, moment: &Moment) -> Self {
         let now = moment.now();
         let id = ResourceId::mint(moment);
-        Self { kind, id, version: 1, created: now, last_modified: now, document }
+        Self {
+            kind,
+            id,
+            version: 1,
+            created: now,
+            last_modified: now,
+            app_id: None,
+            change: None,
+            document,
+        }
     }
 
     /// The same resource, one version later, with other attributes.

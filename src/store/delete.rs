@@ -2,11 +2,11 @@
 //! them afterwards.
 
 use super::item::{ItemReader, key_of, key_of_resource, number, text};
-use super::journal::{Entry, Event};
+use super::journal::Entry;
 use super::keys::Key;
 use super::resources::at_version;
 use super::work::{Pairs, Work};
-use super::write::{Cancelled, Condition, Role, Trace, Transaction};
+use super::write::{Cancelled, Condition, Role, Trace};
 use super::{Cx, Store, StoreError};
 use crate::limits::{MATCH_VALUES_MAX, TRANSACTION_ACTIONS_MAX};
 use crate::scim::catalog::Kind;
@@ -26,7 +26,7 @@ impl Store {
         if resource.kind == Kind::Group || memberships > 0 {
             pairs = self.pairs_of(cx, resource.kind, resource.id, PAIRS_LISTED).await?;
         }
-        let others = MATCH_VALUES_MAX + 6;
+        let others = MATCH_VALUES_MAX + 7;
         let all_listed = pairs.left.len() < PAIRS_LISTED && pairs.members.len() < PAIRS_LISTED;
         let fits = all_listed && pairs.actions() + others <= TRANSACTION_ACTIONS_MAX;
         let sweep = (!fits).then(|| self.new_sweep(cx, resource));
@@ -61,8 +61,7 @@ impl Store {
             Kind::User => Key::id(resource.id),
             Kind::Group => Key::group(resource.id),
         };
-        self.commit(cx.moment, tenant, Trace::Gone(trace.clone()), |_| {
-            let mut t = Transaction::default();
+        self.commit(cx.moment, tenant, Trace::Gone(trace.clone()), |t| {
             let listed = ("memberships", number(memberships));
             let mut as_read = at_version(resource);
             match resource.kind {
@@ -77,19 +76,19 @@ impl Store {
                 }
             }
             t.delete(Role::Own, table, key_of(tenant, &own), as_read)?;
-            self.add_names(&mut t, cx, Some(resource), None)?;
-            self.add_matches(&mut t, cx, Some(resource), None)?;
-            self.add_count(&mut t, cx, resource.kind, -1)?;
+            self.add_names(t, cx, Some(resource), None)?;
+            self.add_matches(t, cx, Some(resource), None)?;
+            self.add_count(t, cx, resource.kind, -1)?;
             let removal = (resource.id, pairs);
-            self.add_removal_of_pairs(&mut t, cx, removal, &Condition::Present)?;
+            self.add_removal_of_pairs(t, cx, removal, &Condition::Present)?;
             if let Some(work) = sweep {
-                self.add_sweep(&mut t, cx, work)?;
+                self.add_sweep(t, cx, work)?;
             }
-            let mut entry = Entry::new(Event::Delete, resource);
+            let mut entry = Entry::end(resource);
             entry.groups = pairs.left.iter().map(|left| left.group).collect();
             entry.removed.clone_from(&pairs.members);
-            self.append(&mut t, cx, &entry)?;
-            Ok(t)
+            self.append(t, cx, &entry)?;
+            Ok(())
         })
         .await
     }

@@ -8,9 +8,11 @@ use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Number, Value};
+use uuid::Uuid;
 
 use super::keys::Key;
-use super::{StoreError, TenantId};
+use super::write::Transaction;
+use super::{Settings, StoreError, TenantId};
 use crate::limits::ITEM_BYTES_MAX;
 use crate::moment::Timestamp;
 use crate::scim::catalog::Kind;
@@ -21,8 +23,17 @@ use crate::scim::well_known;
 /// An item as the SDK has it.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// The number of the items' format. Readers accept it and the one before.
+/// The number of the items' format, users and groups excepted. Readers accept it and the one before.
 pub const FORMAT: u64 = 1;
+
+/// The number of the format of users and groups. Format 2 has `appId`, which a version that knows only format 1 would lose
+/// when it renames a person; so a tenant's items stay at 1 until `scimctl migrate` says that no such version runs.
+pub const RESOURCE_FORMAT: u64 = 2;
+
+/// The attribute with the app's own account id.
+pub(super) const APP_ID: &str = "appId";
+/// The attribute with the key of the journal item that tells the last change.
+pub(super) const CHANGE: &str = "change";
 
 /// Attributes of a resource that stand at the top of its item.
 const AT_THE_TOP: [&str; 4] =
@@ -56,17 +67,36 @@ pub(super) fn key_of(tenant: &str, key: &Key) -> Item {
     HashMap::from([("tenant".to_owned(), text(tenant)), ("key".to_owned(), text(key.as_str()))])
 }
 
+/// Checks that a resource fits an item.
+pub(super) fn fits(resource: &Resource) -> Result<(), StoreError> {
+    content(resource).map(|_| ())
+}
+
 /// The attributes of a resource's item, without its key: what a write in place sets.
-pub(super) fn attributes(resource: &Resource, written_by: &str) -> Result<Item, StoreError> {
+pub(super) fn attributes(
+    settings: &Settings,
+    resource: &Resource,
+    t: &Transaction,
+) -> Result<Item, StoreError> {
+    let mut item = content(resource)?;
+    item.insert("v".to_owned(), number(settings.resource_format));
+    item.insert("rid".to_owned(), text(t.written_by()));
+    item.insert(CHANGE.to_owned(), text(t.at().to_string()));
+    Ok(item)
+}
+
+/// What an item says of a resource.
+fn content(resource: &Resource) -> Result<Item, StoreError> {
     let mut scim = resource.document.attributes().clone();
     let mut item = Item::from([
-        ("v".to_owned(), number(FORMAT)),
         ("id".to_owned(), text(resource.id.to_string())),
         ("version".to_owned(), number(resource.version)),
         ("created".to_owned(), text(resource.created.to_string())),
         ("lastModified".to_owned(), text(resource.last_modified.to_string())),
-        ("rid".to_owned(), text(written_by)),
     ]);
+    if let Some(app_id) = &resource.app_id {
+        item.insert(APP_ID.to_owned(), text(app_id.as_str()));
+    }
     for name in AT_THE_TOP {
         if let Some(value) = scim.shift_remove(name) {
             item.insert(name.to_owned(), from_json(&value));
@@ -95,11 +125,11 @@ pub(super) fn key_of_resource(resource: &Resource) -> Result<Key, StoreError> {
 
 /// A new resource's whole item.
 pub(super) fn whole(
-    tenant: &TenantId,
+    (tenant, settings): (&TenantId, &Settings),
     resource: &Resource,
-    written_by: &str,
+    t: &Transaction,
 ) -> Result<Item, StoreError> {
-    let mut item = attributes(resource, written_by)?;
+    let mut item = attributes(settings, resource, t)?;
     item.extend(key_of(tenant.as_str(), &key_of_resource(resource)?));
     if resource.kind == Kind::Group {
         item.insert("memberships".to_owned(), number(0));
@@ -109,7 +139,7 @@ pub(super) fn whole(
 
 /// Reads a user or group item.
 pub(super) fn resource(item: &Item) -> Result<Resource, StoreError> {
-    let reader = ItemReader::new(item)?;
+    let reader = ItemReader::of_format(item, RESOURCE_FORMAT)?;
     let kind = match Key::stored(reader.text("key")?).sort() {
         "user" => Kind::User,
         "group" => Kind::Group,
@@ -131,6 +161,8 @@ pub(super) fn resource(item: &Item) -> Result<Resource, StoreError> {
         version: reader.number("version")?,
         created: reader.timestamp("created")?,
         last_modified: reader.timestamp("lastModified")?,
+        app_id: reader.optional(APP_ID).map(str::to_owned),
+        change: reader.change(),
         document: Document::from_checked(attributes),
     })
 }
@@ -140,17 +172,28 @@ pub(super) fn resource(item: &Item) -> Result<Resource, StoreError> {
 pub(super) struct ItemReader<'a>(&'a Item);
 
 impl<'a> ItemReader<'a> {
-    /// Checks the item's format number.
+    /// Checks the item's format number: that of its sort.
     pub(super) fn new(item: &'a Item) -> Result<Self, StoreError> {
+        let key = item.get("key").and_then(|key| key.as_s().ok()).map(|key| Key::stored(key));
+        let of_resource = key.is_some_and(|key| matches!(key.sort(), "user" | "group"));
+        Self::of_format(item, if of_resource { RESOURCE_FORMAT } else { FORMAT })
+    }
+
+    fn of_format(item: &'a Item, newest: u64) -> Result<Self, StoreError> {
         let reader = Self(item);
         let format: u64 = reader.number("v")?;
-        if format == FORMAT || format + 1 == FORMAT {
+        if format == newest || format + 1 == newest {
             Ok(reader)
         } else {
             Err(StoreError::Corrupt(format!(
-                "format {format}, and this version reads {FORMAT} and the one before"
+                "format {format}, and this version reads {newest} and the one before"
             )))
         }
+    }
+
+    /// The key of the journal item that tells a resource's last change.
+    pub(super) fn change(&self) -> Option<Uuid> {
+        self.optional(CHANGE).and_then(|at| Uuid::try_parse(at).ok())
     }
 
     /// A string attribute.
@@ -280,12 +323,17 @@ mod tests {
             version: 3,
             created: now,
             last_modified: now,
+            app_id: Some("acc-7".to_owned()),
+            change: None,
             document: Document::from_checked(attributes),
         };
-        let item = whole(&TenantId::parse("acme").unwrap(), &before, "r1").unwrap();
+        let (tenant, settings) = (TenantId::parse("acme").unwrap(), Settings::default());
+        let t = Transaction::new("r1", Uuid::from_u128(7));
+        let item = whole((&tenant, &settings), &before, &t).unwrap();
         assert_eq!(item.get("key"), Some(&text("user#ida@ex.test")));
         assert_eq!(item.get("userName"), Some(&text("Ida@ex.test")));
-        assert_eq!(resource(&item).unwrap(), before);
+        let after = Resource { change: Some(Uuid::from_u128(7)), ..before };
+        assert_eq!(resource(&item).unwrap(), after);
     }
 
     #[test]

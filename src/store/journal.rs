@@ -2,13 +2,14 @@
 //! item alone. It is the provisioning log, the audit trail and the feed that the SaaS team's app reads, in one.
 //!
 //! The items are the tenant's data and a stable contract: `tenant`, `at` (uuid v7, minted for each attempt), `v`,
-//! `events`, `kind`, `id`, `version`, `userName`, `displayName`, `externalId`, `active`, `changed`, `added`, `removed`,
-//! `groups`, `actor`, `request`, `expires`; a refusal has `status`, `scimType`, `detail`, `method` and `path` (the route)
+//! `events`, `kind`, `id`, `version`, `after` (the `at` of the resource's previous item), `appId`, `userName`,
+//! `displayName`, `externalId`, `active`, `changed`, `added`, `removed`, `groups`, `actor`, `request`, `expires`; a refusal has `status`, `scimType`, `detail`, `method` and `path` (the route)
 //! instead of what changed, and whom it was about as far as the request says. Consumers order by `version` of a resource and stay 15 s behind now.
 
 use serde_json::Value;
+use uuid::Uuid;
 
-use super::item::{FORMAT, Item, number, strings, text};
+use super::item::{APP_ID, FORMAT, Item, number, strings, text};
 use super::write::{Condition, Role, Transaction};
 use super::{Cx, Store, StoreError};
 use crate::limits::{IDENTIFIER_BYTES_MAX, JOURNAL_KEPT_DAYS};
@@ -33,6 +34,18 @@ pub enum Event {
     Activate,
     /// A person may not come in any more.
     Deactivate,
+    /// An active person may not come in any more: disabled, or deleted while active. What an app listens for.
+    UserDeactivated,
+    /// A person who might not come in may again.
+    UserReactivated,
+    /// A group has got members.
+    MemberAdded,
+    /// A group has lost members.
+    MemberRemoved,
+    /// Says again how a resource is: after a restore, or because the app asked.
+    Snapshot,
+    /// A tenant does without SCIM from now on; its people stay.
+    Released,
     /// Memberships of a deleted resource were removed.
     Swept,
     /// A request was refused.
@@ -49,6 +62,12 @@ impl Event {
             Self::Delete => "prov:delete",
             Self::Activate => "prov:activate",
             Self::Deactivate => "prov:deactivate",
+            Self::UserDeactivated => "user.deactivated",
+            Self::UserReactivated => "user.reactivated",
+            Self::MemberAdded => "group.member.added",
+            Self::MemberRemoved => "group.member.removed",
+            Self::Snapshot => "misc:snapshot",
+            Self::Released => "tenant.released",
             Self::Swept => "misc:memberships-swept",
             Self::Refused => "misc:refused",
         }
@@ -78,6 +97,8 @@ pub(super) struct Entry<'a> {
     pub(super) events: Vec<Event>,
     /// The resource after the change (before it, when it was deleted).
     pub(super) resource: &'a Resource,
+    /// The key of the item that tells the resource's previous change.
+    pub(super) after: Option<Uuid>,
     /// Names of the attributes that changed.
     pub(super) changed: Vec<String>,
     /// Members added to this group.
@@ -94,6 +115,7 @@ impl<'a> Entry<'a> {
         Self {
             events: vec![event],
             resource,
+            after: resource.change,
             changed: Vec::new(),
             added: Vec::new(),
             removed: Vec::new(),
@@ -104,12 +126,47 @@ impl<'a> Entry<'a> {
     /// An entry for a change from `before`: which attributes, and whether a person was switched on or off.
     pub(super) fn change(event: Event, before: &Resource, after: &'a Resource) -> Self {
         let mut entry = Self::new(event, after);
+        entry.after = before.change;
         entry.changed = changed(&before.document, &after.document);
+        if before.app_id != after.app_id {
+            entry.changed.push(APP_ID.to_owned());
+        }
         let active = |resource: &Resource| resource.document.is_active();
         if before.kind == Kind::User && active(before) != active(after) {
-            entry.events.push(if active(after) { Event::Activate } else { Event::Deactivate });
+            entry.events.extend(if active(after) {
+                [Event::Activate, Event::UserReactivated]
+            } else {
+                [Event::Deactivate, Event::UserDeactivated]
+            });
         }
         entry
+    }
+
+    /// An entry for the end of a resource.
+    pub(super) fn end(before: &'a Resource) -> Self {
+        let mut entry = Self::new(Event::Delete, before);
+        if before.kind == Kind::User && before.document.is_active() {
+            entry.events.push(Event::UserDeactivated);
+        }
+        entry
+    }
+
+    /// With members that came and went.
+    #[must_use]
+    pub(super) fn with_members(mut self, added: Vec<ResourceId>, removed: Vec<ResourceId>) -> Self {
+        if !added.is_empty() {
+            self.events.push(Event::MemberAdded);
+        }
+        if !removed.is_empty() {
+            self.events.push(Event::MemberRemoved);
+        }
+        (self.added, self.removed) = (added, removed);
+        self
+    }
+
+    /// Whether the resource is gone with this entry.
+    fn is_end(&self) -> bool {
+        self.events.iter().any(|event| matches!(event, Event::Delete | Event::Swept))
     }
 }
 
@@ -136,15 +193,21 @@ fn changed(before: &Document, after: &Document) -> Vec<String> {
 }
 
 impl Store {
-    /// Adds the change item to the transaction. `at` is minted here, so anew for each attempt.
+    /// Adds the change item to the transaction, under the key of this attempt.
     pub(super) fn append(
         &self,
-        transaction: &mut Transaction,
+        t: &mut Transaction,
         cx: &Cx<'_>,
         entry: &Entry<'_>,
     ) -> Result<(), StoreError> {
         let resource = entry.resource;
-        let mut item = head(cx, &entry.events);
+        let mut item = head(cx, t.at(), &entry.events);
+        if let Some(after) = entry.after {
+            item.insert("after".to_owned(), text(after.to_string()));
+        }
+        if let Some(app_id) = &resource.app_id {
+            item.insert(APP_ID.to_owned(), text(app_id.as_str()));
+        }
         item.insert("kind".to_owned(), text(resource.kind.name()));
         item.insert("id".to_owned(), text(resource.id.to_string()));
         item.insert("version".to_owned(), number(resource.version));
@@ -155,7 +218,7 @@ impl Store {
             }
         }
         if resource.kind == Kind::User {
-            let active = document.is_active();
+            let active = document.is_active() && !entry.is_end();
             item.insert("active".to_owned(), aws_sdk_dynamodb::types::AttributeValue::Bool(active));
         }
         if !entry.changed.is_empty() {
@@ -168,7 +231,7 @@ impl Store {
                 item.insert(name.to_owned(), strings(ids));
             }
         }
-        transaction.put(Role::Free, &self.tables.journal, item, Condition::Any)
+        t.put(Role::Free, &self.tables.journal, item, Condition::Any)
     }
 
     /// Appends that a request was refused.
@@ -181,7 +244,7 @@ impl Store {
         refusal: &Refusal<'_>,
         error: &ScimError,
     ) -> Result<(), StoreError> {
-        let mut item = head(cx, &[Event::Refused]);
+        let mut item = head(cx, cx.moment.mint_uuid(), &[Event::Refused]);
         item.insert("status".to_owned(), number(error.kind().status()));
         if let Some(scim_type) = error.kind().scim_type() {
             item.insert("scimType".to_owned(), text(scim_type));
@@ -203,12 +266,12 @@ impl Store {
 }
 
 /// What every item of the journal has.
-fn head(cx: &Cx<'_>, events: &[Event]) -> Item {
+fn head(cx: &Cx<'_>, at: Uuid, events: &[Event]) -> Item {
     let names: Vec<&str> = events.iter().map(|event| event.name()).collect();
     let expires = cx.moment.now().plus_seconds(JOURNAL_KEPT_DAYS * 86_400).unix_seconds();
     Item::from([
         ("tenant".to_owned(), text(cx.tenant.as_str())),
-        ("at".to_owned(), text(cx.moment.mint_uuid().to_string())),
+        ("at".to_owned(), text(at.to_string())),
         ("v".to_owned(), number(FORMAT)),
         ("events".to_owned(), strings(&names)),
         ("actor".to_owned(), text(cx.actor)),

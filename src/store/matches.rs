@@ -13,6 +13,7 @@ use crate::scim::document::Document;
 use crate::scim::error::{ErrorKind, ScimError};
 use crate::scim::fold::fold;
 use crate::scim::path::AttrPath;
+use crate::scim::resource::Resource;
 use crate::scim::well_known;
 
 /// One value of one match attribute, folded as the schema says.
@@ -24,14 +25,17 @@ pub(super) struct MatchValue {
     pub(super) folded: String,
 }
 
-/// The match values of a document.
+/// Under this name, which no schema's attribute can have, a user is found by the id of the account in the app.
+pub(super) const APP_ID: &str = "@appId";
+
+/// The match values of a user.
 ///
 /// # Errors
 /// [`StoreError::Refused`] when there are too many, or one is too long for a key.
 pub(super) fn values(
     resource_type: &ResourceType,
     settings: &Settings,
-    document: &Document,
+    user: &Resource,
 ) -> Result<BTreeSet<MatchValue>, StoreError> {
     let mut found = BTreeSet::new();
     if resource_type.kind == Kind::Group {
@@ -40,7 +44,7 @@ pub(super) fn values(
     for attribute in &settings.match_attributes {
         let Some(path) = AttrPath::parse(attribute) else { continue };
         let Some(target) = resource_type.resolve(&path) else { continue };
-        for value in texts(&target, document) {
+        for value in texts(&target, &user.document) {
             let folded = folded(&target, value);
             if !super::keys::fits_match(attribute, &folded) {
                 let detail = format!(
@@ -58,6 +62,9 @@ pub(super) fn values(
             found.len()
         );
         return Err(StoreError::Refused(ScimError::new(ErrorKind::InvalidValue, detail)));
+    }
+    if let Some(app_id) = &user.app_id {
+        found.insert(MatchValue { attribute: APP_ID.to_owned(), folded: app_id.clone() });
     }
     Ok(found)
 }

@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use super::item::{bare, key_of, number, text};
+use super::item::{bare, key_of, text};
 use super::journal::{Entry, Event};
 use super::keys::{self, Key};
 use super::read::by_key;
@@ -255,8 +255,8 @@ impl Store {
                 let after = current.with_document(document.clone(), cx.moment);
                 let step = Step { before: &current, after: &after, event };
                 match self.write_step(cx, step, &chunk).await {
-                    Ok(()) => {
-                        current = after;
+                    Ok(change) => {
+                        current = Resource { change, ..after };
                         break;
                     }
                     Err(Cancelled::Parts(parts)) if parts.contains(&NAME) => {
@@ -280,7 +280,7 @@ impl Store {
         members: &[ResourceId],
     ) -> Result<(), StoreError> {
         let change = MemberChange::adding(members);
-        super::item::attributes(group, "")?;
+        super::item::fits(group)?;
         if cx.settings.group_names == GroupNames::Unique
             && let Some(name) = group.document.text(well_known::DISPLAY_NAME)
             && self.get_key(cx.moment, cx.tenant.as_str(), &Key::unique_name(name)).await?.is_some()
@@ -295,11 +295,10 @@ impl Store {
             loop {
                 let trace = Trace::Written(work.key());
                 let done = self
-                    .commit(cx.moment, cx.tenant.as_str(), trace, |written_by| {
-                        let mut t = Transaction::default();
-                        self.add_work_touch(&mut t, cx, &work, written_by)?;
-                        self.add_members(&mut t, cx, &chunk)?;
-                        Ok(t)
+                    .commit(cx.moment, cx.tenant.as_str(), trace, |t| {
+                        self.add_work_touch(t, cx, &work)?;
+                        self.add_members(t, cx, &chunk)?;
+                        Ok(())
                     })
                     .await;
                 match done {
@@ -311,13 +310,12 @@ impl Store {
         }
         let trace = Trace::Minted(Key::group(group.id));
         let done = self
-            .commit(cx.moment, cx.tenant.as_str(), trace, |written_by| {
-                let mut t = self.creation(cx, group, written_by)?;
-                self.add_work_end(&mut t, cx, &work)?;
-                let mut entry = Entry::new(Event::Create, group);
-                entry.added.clone_from(&change.add);
-                self.append(&mut t, cx, &entry)?;
-                Ok(t)
+            .commit(cx.moment, cx.tenant.as_str(), trace, |t| {
+                self.creation(t, cx, group)?;
+                self.add_work_end(t, cx, &work)?;
+                let entry = Entry::new(Event::Create, group);
+                self.append(t, cx, &entry.with_members(change.add.clone(), Vec::new()))?;
+                Ok(())
             })
             .await;
         match done {
@@ -399,7 +397,7 @@ impl Store {
         let change = Change {
             set: vec![
                 ("lastModified".to_owned(), now),
-                ("v".to_owned(), number(super::item::FORMAT)),
+                (super::item::CHANGE.to_owned(), text(t.at().to_string())),
             ],
             add: vec![("version", 1)],
             remove: Vec::new(),

@@ -21,9 +21,11 @@
 
 pub mod check;
 pub mod error;
+pub mod feed;
 pub mod item;
 pub mod journal;
 pub(crate) mod keys;
+pub mod links;
 pub mod list;
 pub mod matches;
 pub mod members;

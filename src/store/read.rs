@@ -231,7 +231,7 @@ impl Store {
 }
 
 /// A failed read: the SDK has retried already.
-fn read_error<E>(error: SdkError<E>) -> StoreError
+pub(super) fn read_error<E>(error: SdkError<E>) -> StoreError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -243,7 +243,7 @@ where
 }
 
 /// Adds what a read consumed to the request's meter.
-fn count_read(moment: &Moment, capacity: Option<&ConsumedCapacity>) {
+pub(super) fn count_read(moment: &Moment, capacity: Option<&ConsumedCapacity>) {
     if let Some(units) = capacity.and_then(ConsumedCapacity::capacity_units) {
         moment.meter().read(units);
     }

@@ -3,6 +3,8 @@
 //! Every condition on a resource is `id = :id AND version = :v`: versions restart at 1, so the version alone would let a
 //! stale write hit another person who has taken the name.
 
+use uuid::Uuid;
+
 use super::error::Field;
 use super::item::{self, Item, ItemReader, bare, key_of, key_of_resource, number, text};
 use super::journal::{Entry, Event};
@@ -51,13 +53,12 @@ impl Store {
         loop {
             let trace = Trace::Minted(minted_key(resource));
             let done = self
-                .commit(cx.moment, cx.tenant.as_str(), trace, |written_by| {
-                    let mut t = self.creation(cx, resource, written_by)?;
-                    self.add_members(&mut t, cx, &members)?;
-                    let mut entry = Entry::new(Event::Create, resource);
-                    entry.added = members.added();
-                    self.append(&mut t, cx, &entry)?;
-                    Ok(t)
+                .commit(cx.moment, cx.tenant.as_str(), trace, |t| {
+                    self.creation(t, cx, resource)?;
+                    self.add_members(t, cx, &members)?;
+                    let entry = Entry::new(Event::Create, resource);
+                    self.append(t, cx, &entry.with_members(members.added(), Vec::new()))?;
+                    Ok(())
                 })
                 .await;
             match done {
@@ -74,13 +75,12 @@ impl Store {
     /// The actions that make a resource, without members and journal.
     pub(super) fn creation(
         &self,
+        t: &mut Transaction,
         cx: &Cx<'_>,
         resource: &Resource,
-        written_by: &str,
-    ) -> Result<Transaction, StoreError> {
+    ) -> Result<(), StoreError> {
         let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
-        let mut t = Transaction::default();
-        let item = item::whole(cx.tenant, resource, written_by)?;
+        let item = item::whole((cx.tenant, cx.settings), resource, t)?;
         match resource.kind {
             Kind::User => {
                 t.put(Role::Part(NAME), table, item, Condition::Absent)?;
@@ -91,10 +91,10 @@ impl Store {
             }
             Kind::Group => t.put(Role::Own, table, item, Condition::Absent)?,
         }
-        self.add_names(&mut t, cx, None, Some(resource))?;
-        self.add_matches(&mut t, cx, None, Some(resource))?;
-        self.add_count(&mut t, cx, resource.kind, 1)?;
-        Ok(t)
+        self.add_names(t, cx, None, Some(resource))?;
+        self.add_matches(t, cx, None, Some(resource))?;
+        self.add_count(t, cx, resource.kind, 1)?;
+        Ok(())
     }
 
     /// The resource with that id, strongly consistent; `None` when there is none in this tenant.
@@ -228,7 +228,7 @@ impl Store {
             let after = before.with_document(document.clone(), cx.moment);
             let step = Step { before, after: &after, event };
             match self.write_step(cx, step, &members).await {
-                Ok(()) => return Ok(after),
+                Ok(change) => return Ok(Resource { change, ..after }),
                 Err(Cancelled::Parts(parts)) if parts.contains(&NAME) => {
                     return Err(StoreError::Taken(name_field(before.kind)));
                 }
@@ -244,22 +244,20 @@ impl Store {
         cx: &Cx<'_>,
         step: Step<'_>,
         members: &Members,
-    ) -> Result<(), Cancelled> {
+    ) -> Result<Option<Uuid>, Cancelled> {
         let trace = Trace::Written(key_of_resource(step.after)?);
-        self.commit(cx.moment, cx.tenant.as_str(), trace, |written_by| {
-            let mut t = Transaction::default();
-            self.add_replacement(&mut t, cx, step, written_by)?;
-            self.add_names(&mut t, cx, Some(step.before), Some(step.after))?;
-            self.add_matches(&mut t, cx, Some(step.before), Some(step.after))?;
-            self.add_members(&mut t, cx, members)?;
-            let mut entry = Entry::change(step.event, step.before, step.after);
-            entry.added = members.added();
-            entry.removed = members.removed();
+        self.commit_at(cx.moment, cx.tenant.as_str(), trace, |t| {
+            self.add_replacement(t, cx, step)?;
+            self.add_names(t, cx, Some(step.before), Some(step.after))?;
+            self.add_matches(t, cx, Some(step.before), Some(step.after))?;
+            self.add_members(t, cx, members)?;
+            let entry = Entry::change(step.event, step.before, step.after);
+            let mut entry = entry.with_members(members.added(), members.removed());
             if entry.added.len() + entry.removed.len() > 0 {
                 entry.changed.push(well_known::MEMBERS.to_owned());
             }
-            self.append(&mut t, cx, &entry)?;
-            Ok(t)
+            self.append(t, cx, &entry)?;
+            Ok(())
         })
         .await
     }
@@ -270,19 +268,18 @@ impl Store {
         t: &mut Transaction,
         cx: &Cx<'_>,
         step: Step<'_>,
-        written_by: &str,
     ) -> Result<(), StoreError> {
         let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
         let (old, new) = (key_of_resource(step.before)?, key_of_resource(step.after)?);
         let as_read = at_version(step.before);
         if old == new {
-            let attributes = item::attributes(step.after, written_by)?;
+            let attributes = item::attributes(cx.settings, step.after, t)?;
             let remove = item::absent(&attributes);
             let change = Change { set: attributes.into_iter().collect(), add: Vec::new(), remove };
             return t.update(Role::Own, table, key_of(tenant, &old), change, as_read);
         }
         t.delete(Role::Own, table, key_of(tenant, &old), as_read)?;
-        let moved = item::whole(cx.tenant, step.after, written_by)?;
+        let moved = item::whole((cx.tenant, cx.settings), step.after, t)?;
         t.put(Role::Part(NAME), table, moved, Condition::Absent)?;
         let change =
             Change { set: vec![("ref".to_owned(), text(new.as_str()))], ..Change::default() };
@@ -339,7 +336,7 @@ impl Store {
             None => Ok(std::collections::BTreeSet::new()),
             Some(resource) => {
                 let resource_type = self.catalog.resource_type(resource.kind);
-                matches::values(resource_type, cx.settings, &resource.document)
+                matches::values(resource_type, cx.settings, resource)
             }
         };
         let Some(id) = before.or(after).map(|resource| resource.id) else { return Ok(()) };

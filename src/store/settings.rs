@@ -1,8 +1,11 @@
 //! What a tenant has chosen. The settings item is the truth; each of the tenant's Secrets rows has a copy of what a
 //! request needs, written in the same transaction, so that the token check is one read.
 
-use super::item::{Item, ItemReader, number, strings, text};
+use super::item::{Item, ItemReader, RESOURCE_FORMAT, number, strings, text};
 use crate::scim::discovery::GroupNames;
+
+/// The attribute with the format of users and groups.
+const RESOURCES: &str = "resourceFormat";
 
 /// What a tenant has chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub struct Settings {
     pub group_names: GroupNames,
     /// Attributes of users that are found by value, such as `emails.value`.
     pub match_attributes: Vec<String>,
+    /// The number of the format in which its users and groups are written.
+    pub resource_format: u64,
 }
 
 /// Whether a tenant's calls are served.
@@ -58,6 +63,7 @@ impl Default for Settings {
             status: Status::Enabled,
             group_names: GroupNames::Unique,
             match_attributes: vec!["emails.value".to_owned()],
+            resource_format: RESOURCE_FORMAT,
         }
     }
 }
@@ -69,6 +75,7 @@ impl Settings {
         item.insert("status".to_owned(), text(self.status.word()));
         item.insert("groupNames".to_owned(), text(word_of(self.group_names)));
         item.insert("matchAttributes".to_owned(), strings(&self.match_attributes));
+        item.insert(RESOURCES.to_owned(), number(self.resource_format));
     }
 
     /// Reads them back.
@@ -84,6 +91,12 @@ impl Settings {
                 _ => return Err(reader.corrupt("groupNames")),
             },
             match_attributes: reader.strings("matchAttributes"),
+            // Settings that were written before there was a choice.
+            resource_format: if item.contains_key(RESOURCES) {
+                reader.number(RESOURCES)?
+            } else {
+                1
+            },
         })
     }
 }

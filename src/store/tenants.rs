@@ -6,7 +6,7 @@ use super::item::{FORMAT, Item, ItemReader, bare, key_of, number, text};
 use super::keys::{Key, REGISTRY};
 use super::settings::{Settings, Status};
 use super::tokens::secret_key;
-use super::write::{Cancelled, Change, Condition, Role, Trace, Transaction};
+use super::write::{Cancelled, Change, Condition, Role, Trace};
 use super::{Cx, Store, StoreError, TenantId};
 use crate::limits::TRANSACTION_ACTIONS_MAX;
 use crate::moment::{Moment, Timestamp};
@@ -41,17 +41,16 @@ impl Store {
         let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
         let now = text(cx.moment.now().to_string());
         let done = self
-            .commit(cx.moment, tenant, Trace::Written(Key::settings()), |written_by| {
-                let mut t = Transaction::default();
+            .commit(cx.moment, tenant, Trace::Written(Key::settings()), |t| {
                 let mut item = bare(tenant, &Key::settings());
                 item.insert("created".to_owned(), now.clone());
-                item.insert("rid".to_owned(), text(written_by));
+                item.insert("rid".to_owned(), text(t.written_by()));
                 cx.settings.write(&mut item);
                 t.put(Role::Own, table, item, Condition::Absent)?;
                 let mut row = bare(REGISTRY, &registry_key(cx.tenant));
                 row.insert("created".to_owned(), now.clone());
                 t.put(Role::Own, table, row, Condition::Absent)?;
-                Ok(t)
+                Ok(())
             })
             .await;
         done.map_err(Cancelled::error)
@@ -108,12 +107,11 @@ impl Store {
         after.status = status;
         after.version += 1;
         let done = self
-            .commit(cx.moment, tenant, Trace::Written(Key::settings()), |written_by| {
-                let mut t = Transaction::default();
+            .commit(cx.moment, tenant, Trace::Written(Key::settings()), |t| {
                 let mut set = Item::new();
                 after.write(&mut set);
                 let for_rows: Vec<_> = set.clone().into_iter().collect();
-                set.insert("rid".to_owned(), text(written_by));
+                set.insert("rid".to_owned(), text(t.written_by()));
                 let change = Change { set: set.into_iter().collect(), ..Change::default() };
                 let version = number(cx.settings.version);
                 let as_read = Condition::Equal(vec![("settingsVersion", version)]);
@@ -124,7 +122,7 @@ impl Store {
                     let row = secret_key(&token.digest);
                     t.update(Role::Own, &self.tables.secrets, row, change, Condition::Present)?;
                 }
-                Ok(t)
+                Ok(())
             })
             .await;
         done.map_err(Cancelled::error)
@@ -163,12 +161,11 @@ impl Store {
         keys: Vec<Item>,
     ) -> Result<usize, StoreError> {
         let done = self
-            .commit(cx.moment, cx.tenant.as_str(), Trace::Gone(Key::settings()), |_| {
-                let mut t = Transaction::default();
+            .commit(cx.moment, cx.tenant.as_str(), Trace::Gone(Key::settings()), |t| {
                 for key in &keys {
                     t.delete(Role::Part(0), table, key.clone(), Condition::Present)?;
                 }
-                Ok(t)
+                Ok(())
             })
             .await;
         match done {

@@ -109,9 +109,8 @@ impl Store {
         let mut settings = cx.settings.clone();
         settings.version += 1;
         let done = self
-            .commit(cx.moment, tenant, Trace::Written(Key::token(&new.id)), |written_by| {
-                let mut t = Transaction::default();
-                self.add_settings_move(&mut t, cx)?;
+            .commit(cx.moment, tenant, Trace::Written(Key::token(&new.id)), |t| {
+                self.add_settings_move(t, cx)?;
                 let mut info = bare(tenant, &Key::token(&new.id));
                 let validity = [
                     ("validUntil".to_owned(), text(new.valid_until.to_string())),
@@ -120,7 +119,7 @@ impl Store {
                 info.extend(validity.clone());
                 info.insert("label".to_owned(), text(new.label.as_str()));
                 info.insert("digest".to_owned(), text(new.digest.as_str()));
-                info.insert("rid".to_owned(), text(written_by));
+                info.insert("rid".to_owned(), text(t.written_by()));
                 t.put(Role::Own, table, info, Condition::Absent)?;
                 let mut row = secret_key(&new.digest);
                 row.extend(validity);
@@ -131,7 +130,7 @@ impl Store {
                 row.insert(EXPIRES.to_owned(), number(kept.unix_seconds()));
                 settings.write(&mut row);
                 t.put(Role::Own, &self.tables.secrets, row, Condition::Absent)?;
-                Ok(t)
+                Ok(())
             })
             .await;
         done.map_err(Cancelled::error)
@@ -161,10 +160,9 @@ impl Store {
         let now = cx.moment.now();
         let kept = now.plus_seconds(TOKEN_ROW_KEPT_DAYS * 86_400).unix_seconds();
         let done = self
-            .commit(cx.moment, tenant, Trace::Written(Key::token(&token.id)), |written_by| {
-                let mut t = Transaction::default();
+            .commit(cx.moment, tenant, Trace::Written(Key::token(&token.id)), |t| {
                 let revoked = ("revoked".to_owned(), text(now.to_string()));
-                let set = vec![revoked.clone(), ("rid".to_owned(), text(written_by))];
+                let set = vec![revoked.clone(), ("rid".to_owned(), text(t.written_by()))];
                 let change = Change { set, ..Change::default() };
                 let key = key_of(tenant, &Key::token(&token.id));
                 t.update(Role::Own, table, key, change, Condition::Present)?;
@@ -172,7 +170,7 @@ impl Store {
                 let change = Change { set, ..Change::default() };
                 let row = secret_key(&token.digest);
                 t.update(Role::Own, &self.tables.secrets, row, change, Condition::Present)?;
-                Ok(t)
+                Ok(())
             })
             .await;
         done.map_err(Cancelled::error)
@@ -186,15 +184,14 @@ impl Store {
         let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
         let key = Key::token(&token.id);
         let done = self
-            .commit(cx.moment, tenant, Trace::Gone(key.clone()), |_| {
-                let mut t = Transaction::default();
+            .commit(cx.moment, tenant, Trace::Gone(key.clone()), |t| {
                 let same = Condition::Equal(vec![("digest", text(token.digest.as_str()))]);
                 t.delete(Role::Own, table, key_of(tenant, &key), same)?;
                 let row = secret_key(&token.digest);
                 let same = Condition::Equal(vec![("token", text(token.id.as_str()))]);
                 // DynamoDB's TTL may have taken the row already; then only the metadata is left to remove.
                 t.delete(Role::Part(0), &self.tables.secrets, row, same)?;
-                Ok(t)
+                Ok(())
             })
             .await;
         match done {
@@ -208,11 +205,10 @@ impl Store {
         let key = Key::token(&token.id);
         let tenant = cx.tenant.as_str();
         let done = self
-            .commit(cx.moment, tenant, Trace::Gone(key.clone()), |_| {
-                let mut t = Transaction::default();
+            .commit(cx.moment, tenant, Trace::Gone(key.clone()), |t| {
                 let same = Condition::Equal(vec![("digest", text(token.digest.as_str()))]);
                 t.delete(Role::Own, &self.tables.directory, key_of(tenant, &key), same)?;
-                Ok(t)
+                Ok(())
             })
             .await;
         done.map_err(Cancelled::error)

@@ -245,12 +245,11 @@ impl Store {
         let work = self.new_work(cx, Task::CreateGroup, Kind::Group, group);
         let trace = Trace::Written(work.key());
         let done = self
-            .commit(cx.moment, cx.tenant.as_str(), trace, |written_by| {
+            .commit(cx.moment, cx.tenant.as_str(), trace, |t| {
                 let mut item = work.item(cx.tenant.as_str());
-                item.insert("rid".to_owned(), text(written_by));
-                let mut t = Transaction::default();
+                item.insert("rid".to_owned(), text(t.written_by()));
                 t.put(Role::Own, &self.tables.directory, item, Condition::Absent)?;
-                Ok(t)
+                Ok(())
             })
             .await;
         done.map(|()| work).map_err(Cancelled::error)
@@ -283,11 +282,10 @@ impl Store {
         t: &mut Transaction,
         cx: &Cx<'_>,
         work: &Work,
-        written_by: &str,
     ) -> Result<(), StoreError> {
         let set = vec![
             ("touched".to_owned(), text(cx.moment.wall().to_string())),
-            ("rid".to_owned(), text(written_by)),
+            ("rid".to_owned(), text(t.written_by())),
         ];
         let key = key_of(cx.tenant.as_str(), &work.key());
         let change = Change { set, ..Change::default() };
@@ -370,11 +368,10 @@ impl Store {
         let tenant = cx.tenant.as_str();
         if pairs.is_empty() {
             let done = self
-                .commit(cx.moment, tenant, Trace::Gone(work.key()), |_| {
-                    let mut t = Transaction::default();
+                .commit(cx.moment, tenant, Trace::Gone(work.key()), |t| {
                     let key = key_of(tenant, &work.key());
                     t.delete(Role::Part(0), &self.tables.directory, key, Condition::Present)?;
-                    Ok(t)
+                    Ok(())
                 })
                 .await;
             // Another run may have been faster.
@@ -385,17 +382,16 @@ impl Store {
         }
         while !pairs.is_empty() {
             let done = self
-                .commit(cx.moment, tenant, Trace::Gone(first_pair(work, &pairs)), |_| {
-                    let mut t = Transaction::default();
+                .commit(cx.moment, tenant, Trace::Gone(first_pair(work, &pairs)), |t| {
                     // Whatever is there of a pair goes: its resource is gone, and nobody writes it again.
                     let removal = (work.resource, &pairs);
-                    self.add_removal_of_pairs(&mut t, cx, removal, &Condition::Any)?;
+                    self.add_removal_of_pairs(t, cx, removal, &Condition::Any)?;
                     let ghost = ghost(work, cx);
                     let mut entry = Entry::new(Event::Swept, &ghost);
                     entry.groups = pairs.left.iter().map(|left| left.group).collect();
                     entry.removed.clone_from(&pairs.members);
-                    self.append(&mut t, cx, &entry)?;
-                    Ok(t)
+                    self.append(t, cx, &entry)?;
+                    Ok(())
                 })
                 .await;
             match done {
@@ -430,6 +426,8 @@ fn ghost(work: &Work, cx: &Cx<'_>) -> Resource {
         version: 0,
         created: work.touched,
         last_modified: cx.moment.now(),
+        app_id: None,
+        change: None,
         document: Document::from_checked(serde_json::Map::new()),
     }
 }

@@ -13,6 +13,8 @@ use aws_sdk_dynamodb::types::{
     Update,
 };
 
+use uuid::Uuid;
+
 use super::error::{Failed, Reason, backend, classify, reasons};
 use super::item::{Item, ItemReader, key_of, number};
 use super::keys::Key;
@@ -73,11 +75,13 @@ pub(super) enum Role {
     Free,
 }
 
-/// A transaction that can be attempted more than once.
-#[derive(Debug, Default)]
+/// One attempt of a transaction.
+#[derive(Debug)]
 pub(super) struct Transaction {
     actions: Vec<TransactWriteItem>,
     roles: Vec<Role>,
+    written_by: String,
+    at: Uuid,
 }
 
 /// How to find out what became of an attempt whose outcome is unknown.
@@ -118,6 +122,20 @@ impl Cancelled {
 }
 
 impl Transaction {
+    pub(super) fn new(written_by: &str, at: Uuid) -> Self {
+        Self { actions: Vec::new(), roles: Vec::new(), written_by: written_by.to_owned(), at }
+    }
+
+    /// The write's id, the same for each attempt: what an item carries to say who wrote it last.
+    pub(super) fn written_by(&self) -> &str {
+        &self.written_by
+    }
+
+    /// The key of this attempt's journal item, minted anew for each attempt.
+    pub(super) fn at(&self) -> Uuid {
+        self.at
+    }
+
     /// Puts an item.
     pub(super) fn put(
         &mut self,
@@ -281,53 +299,75 @@ impl Expression {
 }
 
 impl Store {
-    /// Attempts a transaction until it is done, refused, or the request's deadline has passed. `build` makes it anew for
-    /// each attempt, from the write's id, because the journal's key and the counter's shard are chosen anew each time.
+    /// Attempts a transaction until it is done, refused, or the request's deadline has passed. `build` fills it anew for
+    /// each attempt, because the journal's key and the counter's shard are chosen anew each time.
     pub(super) async fn commit(
         &self,
         moment: &Moment,
         tenant: &str,
         trace: Trace,
-        build: impl Fn(&str) -> Result<Transaction, StoreError>,
+        build: impl Fn(&mut Transaction) -> Result<(), StoreError>,
     ) -> Result<(), Cancelled> {
+        self.commit_at(moment, tenant, trace, build).await.map(|_| ())
+    }
+
+    /// As [`Store::commit`]; returns the key of the journal item of the attempt that was done, as far as that is known.
+    pub(super) async fn commit_at(
+        &self,
+        moment: &Moment,
+        tenant: &str,
+        trace: Trace,
+        build: impl Fn(&mut Transaction) -> Result<(), StoreError>,
+    ) -> Result<Option<Uuid>, Cancelled> {
         let written_by = moment.mint_uuid().to_string();
         let mut backoff = Backoff::new(moment);
         let mut unknown = false;
         loop {
-            let transaction = build(&written_by)?;
+            let at = moment.mint_uuid();
+            let mut transaction = Transaction::new(&written_by, at);
+            build(&mut transaction)?;
             match self.attempt(moment, transaction).await {
-                Attempt::Done => return Ok(()),
-                Attempt::Cancelled(parts) => {
-                    let was_ours =
-                        unknown && self.was_done(moment, tenant, &trace, &written_by).await?;
-                    return if was_ours { Ok(()) } else { Err(parts) };
+                Attempt::Done => return Ok(Some(at)),
+                Attempt::Cancelled(parts) if unknown => {
+                    let done = self.was_done(moment, tenant, &trace, &written_by).await?;
+                    return done.ok_or(parts);
                 }
+                Attempt::Cancelled(parts) => return Err(parts),
                 Attempt::TryAgain => {}
                 Attempt::Unknown => unknown = true,
                 Attempt::Failed(error) => return Err(error.into()),
             }
             if let Err(error) = backoff.pause().await {
-                let was_ours =
-                    unknown && self.was_done(moment, tenant, &trace, &written_by).await?;
-                return if was_ours { Ok(()) } else { Err(error.into()) };
+                if unknown {
+                    let done = self.was_done(moment, tenant, &trace, &written_by).await?;
+                    return done.ok_or_else(|| error.into());
+                }
+                return Err(error.into());
             }
         }
     }
 
+    /// Whether an attempt whose answer was lost was done and, as far as its item tells, the key of its journal item.
     async fn was_done(
         &self,
         moment: &Moment,
         tenant: &str,
         trace: &Trace,
         written_by: &str,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Option<Uuid>>, StoreError> {
         match trace {
-            Trace::Gone(key) => Ok(self.get_key(moment, tenant, key).await?.is_none()),
-            Trace::Minted(key) => Ok(self.get_key(moment, tenant, key).await?.is_some()),
-            Trace::Written(key) => match self.get_key(moment, tenant, key).await? {
-                None => Ok(false),
-                Some(item) => Ok(ItemReader::new(&item)?.optional("rid") == Some(written_by)),
-            },
+            Trace::Gone(key) => {
+                Ok(self.get_key(moment, tenant, key).await?.is_none().then_some(None))
+            }
+            Trace::Minted(key) => {
+                Ok(self.get_key(moment, tenant, key).await?.is_some().then_some(None))
+            }
+            Trace::Written(key) => {
+                let Some(item) = self.get_key(moment, tenant, key).await? else { return Ok(None) };
+                let reader = ItemReader::new(&item)?;
+                let ours = reader.optional("rid") == Some(written_by);
+                Ok(ours.then(|| reader.change()))
+            }
         }
     }
 

@@ -186,8 +186,7 @@ impl<'a> Facts<'a> {
 
     fn user(&mut self, key: &Key, user: &Resource) {
         let id = user.id;
-        match matches::values(self.catalog.resource_type(Kind::User), self.settings, &user.document)
-        {
+        match matches::values(self.catalog.resource_type(Kind::User), self.settings, user) {
             Ok(values) => {
                 let keys = values.iter().map(|v| Key::matching(&v.attribute, &v.folded, id));
                 self.wanted_matches.extend(keys.map(|wanted| (wanted, (id, key.clone()))));

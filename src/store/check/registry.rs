@@ -3,7 +3,7 @@
 use super::super::item::{bare, text};
 use super::super::keys::REGISTRY;
 use super::super::tenants::registry_key;
-use super::super::write::{Cancelled, Condition, Role, Trace, Transaction};
+use super::super::write::{Cancelled, Condition, Role, Trace};
 use super::super::{Cx, Store, StoreError};
 use super::{Check, Finding, Mode, Outcome, Report};
 
@@ -42,12 +42,11 @@ impl Store {
         let Some((_, created)) = self.settings(cx.moment, cx.tenant).await? else { return Ok(()) };
         let key = registry_key(cx.tenant);
         let done = self
-            .commit(cx.moment, REGISTRY, Trace::Written(key.clone()), |_| {
-                let mut t = Transaction::default();
+            .commit(cx.moment, REGISTRY, Trace::Written(key.clone()), |t| {
                 let mut row = bare(REGISTRY, &key);
                 row.insert("created".to_owned(), text(created.to_string()));
                 t.put(Role::Part(0), &self.tables.directory, row, Condition::Absent)?;
-                Ok(t)
+                Ok(())
             })
             .await;
         match done {

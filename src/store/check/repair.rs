@@ -92,11 +92,6 @@ impl Check<'_> {
         build: impl Fn(&mut Transaction) -> Result<(), StoreError>,
     ) -> Result<(), Cancelled> {
         let moment = (self.moments)();
-        let build = |_: &str| {
-            let mut t = Transaction::default();
-            build(&mut t)?;
-            Ok(t)
-        };
         self.store.commit(&moment, self.tenant.as_str(), trace, build).await
     }
 
@@ -347,5 +342,14 @@ fn ghost(facts: &Facts<'_>, pair: Pair, moment: &Moment) -> Resource {
     };
     let document = Document::from_checked(serde_json::Map::new());
     let now = moment.now();
-    Resource { kind, id, version: 0, created: now, last_modified: now, document }
+    Resource {
+        kind,
+        id,
+        version: 0,
+        created: now,
+        last_modified: now,
+        app_id: None,
+        change: None,
+        document,
+    }
 }

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// For operators with credentials of their own: creating tables is the local server's, checking is `scimctl check`.
-const NOT_THE_FUNCTIONS: [&str; 3] = ["tables.rs", "check.rs", "check"];
+/// For operators and apps with credentials of their own: creating tables is the local server's, checking is `scimctl check`,
+/// reading the feed is `scimctl changes` or the app.
+const NOT_THE_FUNCTIONS: [&str; 4] = ["tables.rs", "check.rs", "check", "feed.rs"];
 
 /// The actions on each table, and on Directory's index.
 pub(super) fn actions() -> BTreeMap<String, BTreeSet<String>> {
