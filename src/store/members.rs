@@ -11,7 +11,7 @@ use super::item::{bare, key_of, text};
 use super::journal::{Entry, Event};
 use super::keys::{self, Key};
 use super::read::by_key;
-use super::resources::{NAME, Step};
+use super::resources::{NAME, Step, name_field};
 use super::work::Sweeping;
 use super::write::{Cancelled, Change, Condition, Role, Trace, Transaction};
 use super::{Cx, Field, Store, StoreError};
@@ -148,12 +148,32 @@ impl Store {
         Ok(())
     }
 
+    /// What a cancelled transaction means for the next attempt: an error, or other members.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when the resource's name is taken; as [`Store::correct`] otherwise.
+    pub(super) async fn settle(
+        &self,
+        cx: &Cx<'_>,
+        kind: Kind,
+        members: &mut Members,
+        cancelled: Cancelled,
+    ) -> Result<(), StoreError> {
+        match cancelled {
+            Cancelled::Parts(parts) if parts.contains(&NAME) => {
+                Err(StoreError::Taken(name_field(kind)))
+            }
+            Cancelled::Parts(parts) => self.correct(cx, members, &parts).await,
+            Cancelled::Error(error) => Err(error),
+        }
+    }
+
     /// Corrects what was assumed, after these parts' conditions did not hold: members that are members already and
     /// those that were none are left out, ids that are no person's are looked for among the groups.
     ///
     /// # Errors
     /// [`StoreError::Refused`] when an id to add names nothing in this tenant.
-    pub(super) async fn correct(
+    async fn correct(
         &self,
         cx: &Cx<'_>,
         members: &mut Members,
@@ -259,11 +279,9 @@ impl Store {
                         current = Resource { change, ..after };
                         break;
                     }
-                    Err(Cancelled::Parts(parts)) if parts.contains(&NAME) => {
-                        return Err(StoreError::Taken(Field::GroupName));
+                    Err(cancelled) => {
+                        self.settle(cx, Kind::Group, &mut chunk, cancelled).await?;
                     }
-                    Err(Cancelled::Parts(parts)) => self.correct(cx, &mut chunk, &parts).await?,
-                    Err(Cancelled::Error(error)) => return Err(error),
                 }
             }
         }
@@ -303,8 +321,9 @@ impl Store {
                     .await;
                 match done {
                     Ok(()) => break,
-                    Err(Cancelled::Parts(parts)) => self.correct(cx, &mut chunk, &parts).await?,
-                    Err(Cancelled::Error(error)) => return Err(error),
+                    Err(cancelled) => {
+                        self.settle(cx, Kind::Group, &mut chunk, cancelled).await?;
+                    }
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::types::{ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity};
 
 use super::error::{Failed, backend, classify};
@@ -20,6 +21,15 @@ pub(super) struct Items {
     pub(super) items: Vec<Item>,
     /// Where to go on.
     pub(super) next: Option<Key>,
+}
+
+impl Items {
+    /// What a query found, metered.
+    fn read(moment: &Moment, answer: QueryOutput) -> Self {
+        count_read(moment, answer.consumed_capacity());
+        let next = answer.last_evaluated_key.as_ref().and_then(Key::in_item);
+        Self { items: answer.items.unwrap_or_default(), next }
+    }
 }
 
 impl Store {
@@ -144,10 +154,7 @@ impl Store {
             .send()
             .await
             .map_err(read_error)?;
-        count_read(moment, answer.consumed_capacity());
-        let next = answer.last_evaluated_key.as_ref().and_then(|key| key.get("key"));
-        let next = next.and_then(|key| key.as_s().ok()).map(|key| Key::stored(key));
-        Ok(Items { items: answer.items.unwrap_or_default(), next })
+        Ok(Items::read(moment, answer))
     }
 
     /// All items whose key begins with `prefix`, when there are at most `most`; `None` when there are more.
@@ -223,10 +230,7 @@ impl Store {
             .send()
             .await
             .map_err(read_error)?;
-        count_read(moment, answer.consumed_capacity());
-        let next = answer.last_evaluated_key.as_ref().and_then(|key| key.get("key"));
-        let next = next.and_then(|key| key.as_s().ok()).map(|key| Key::stored(key));
-        Ok(Items { items: answer.items.unwrap_or_default(), next })
+        Ok(Items::read(moment, answer))
     }
 }
 

@@ -63,11 +63,9 @@ impl Store {
                 .await;
             match done {
                 Ok(()) => return Ok(()),
-                Err(Cancelled::Parts(parts)) if parts.contains(&NAME) => {
-                    return Err(StoreError::Taken(name_field(resource.kind)));
+                Err(cancelled) => {
+                    self.settle(cx, resource.kind, &mut members, cancelled).await?;
                 }
-                Err(Cancelled::Parts(parts)) => self.correct(cx, &mut members, &parts).await?,
-                Err(Cancelled::Error(error)) => return Err(error),
             }
         }
     }
@@ -229,11 +227,7 @@ impl Store {
             let step = Step { before, after: &after, event };
             match self.write_step(cx, step, &members).await {
                 Ok(change) => return Ok(Resource { change, ..after }),
-                Err(Cancelled::Parts(parts)) if parts.contains(&NAME) => {
-                    return Err(StoreError::Taken(name_field(before.kind)));
-                }
-                Err(Cancelled::Parts(parts)) => self.correct(cx, &mut members, &parts).await?,
-                Err(Cancelled::Error(error)) => return Err(error),
+                Err(cancelled) => self.settle(cx, before.kind, &mut members, cancelled).await?,
             }
         }
     }
@@ -406,7 +400,7 @@ fn check_name(kind: Kind, document: &Document) -> Result<(), StoreError> {
 }
 
 /// Which name is unique in a kind.
-fn name_field(kind: Kind) -> Field {
+pub(super) fn name_field(kind: Kind) -> Field {
     match kind {
         Kind::User => Field::UserName,
         Kind::Group => Field::GroupName,
