@@ -4,7 +4,7 @@
 //!
 //! | item of Directory | key | holds |
 //! |---|---|---|
-//! | user | `user#<userName, folded>` | `id`, `userName` as sent, `externalId`, `active`, `displayName`, `version`, `created`, `lastModified`, and the other attributes in the map `scim` |
+//! | user | `user#<userName, folded>` | `id`, `userName` as sent, `externalId`, `active`, `displayName`, `version`, `created`, `lastModified`, `change`, `appId`, and the other attributes in the map `scim` |
 //! | id | `id#<uuid v7>` | `ref`: the key of the user item; `memberships`: a number that each add moves |
 //! | match | `match#<attribute>#<value, folded>#<user id>` | nothing but its key |
 //! | group | `group#<uuid v7>` | as user, without members; `memberships` as in an id item |
@@ -16,7 +16,8 @@
 //! | settings, activity, token | `settings`, `activity`, `token#<id>` | the tenant; when it was last seen; a token's metadata |
 //! | work | `work#<id>` | a multi-step job that has to be finished |
 //!
-//! Every item has `v`, the number of its format: readers accept [`item::FORMAT`] and the one before, writers write it.
+//! Every item has `v`, the number of its format: readers accept [`item::FORMAT`] ([`item::RESOURCE_FORMAT`] for users and
+//! groups) and the one before. Writers write it; users and groups are written as [`Settings::resource_format`] says.
 //! No write without a condition (journal, counters and activity excepted), no unbounded read, no `Scan`.
 
 pub mod check;
