@@ -3,7 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::limits::{TENANT_RATE_MIN, TOKEN_CACHE_SECONDS_MAX};
+use crate::limits::{
+    JOURNAL_KEPT_DAYS, JOURNAL_KEPT_DAYS_MAX, JOURNAL_KEPT_DAYS_MIN, TENANT_RATE_MIN,
+    TOKEN_CACHE_SECONDS_MAX,
+};
 use crate::store::Tables;
 
 /// What a process needs to know.
@@ -19,6 +22,8 @@ pub struct Config {
     pub token_cache: Duration,
     /// Requests per second and tenant; none turns the limiter off.
     pub tenant_rate: Option<u32>,
+    /// For how many days an item of the journal is kept.
+    pub journal_days: i64,
 }
 
 /// What is wrong with the configuration, all of it.
@@ -47,6 +52,7 @@ impl Config {
         };
         let base_path = reader.optional("BASE_PATH").unwrap_or_else(|| "/scim/v2".to_owned());
         let public_url = reader.optional("PUBLIC_URL");
+        let journal_days = reader.journal_days();
         let cache = reader.number("TOKEN_CACHE_SECONDS", TOKEN_CACHE_SECONDS_MAX);
         if cache > TOKEN_CACHE_SECONDS_MAX {
             reader.problems.push(format!(
@@ -71,6 +77,7 @@ impl Config {
             public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
             token_cache: Duration::from_secs(cache),
             tenant_rate: u32::try_from(rate).ok().filter(|rate| *rate > 0),
+            journal_days,
         })
     }
 }
@@ -92,6 +99,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         })
     }
 
+    fn journal_days(&mut self) -> i64 {
+        journal_days(self.optional("JOURNAL_DAYS").as_deref()).unwrap_or_else(|problem| {
+            self.problems.push(problem);
+            JOURNAL_KEPT_DAYS
+        })
+    }
+
     fn number(&mut self, name: &str, default: u64) -> u64 {
         let Some(text) = self.optional(name) else { return default };
         text.trim().parse().unwrap_or_else(|_| {
@@ -99,6 +113,22 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             default
         })
     }
+}
+
+/// For how many days an item of the journal is kept, from what `JOURNAL_DAYS` says.
+///
+/// # Errors
+/// A sentence, when it is not a number of days that is allowed.
+pub fn journal_days(text: Option<&str>) -> Result<i64, String> {
+    let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
+        return Ok(JOURNAL_KEPT_DAYS);
+    };
+    let days = text.parse().ok();
+    days.filter(|days| (JOURNAL_KEPT_DAYS_MIN..=JOURNAL_KEPT_DAYS_MAX).contains(days)).ok_or_else(|| {
+        format!(
+            "JOURNAL_DAYS is a number of days from {JOURNAL_KEPT_DAYS_MIN} to {JOURNAL_KEPT_DAYS_MAX}"
+        )
+    })
 }
 
 /// A path with one slash before each segment and none at the end.
@@ -126,10 +156,20 @@ mod tests {
 
     #[test]
     fn every_problem_is_reported_at_once() {
-        let error =
-            read(&[("JOURNAL_TABLE", "j"), ("TENANT_RATE", "3"), ("TOKEN_CACHE_SECONDS", "x")]);
+        let error = read(&[
+            ("JOURNAL_TABLE", "j"),
+            ("TENANT_RATE", "3"),
+            ("TOKEN_CACHE_SECONDS", "x"),
+            ("JOURNAL_DAYS", "1"),
+        ]);
         let error = error.unwrap_err();
-        for name in ["DIRECTORY_TABLE", "SECRETS_TABLE", "TENANT_RATE", "TOKEN_CACHE_SECONDS"] {
+        for name in [
+            "DIRECTORY_TABLE",
+            "SECRETS_TABLE",
+            "TENANT_RATE",
+            "TOKEN_CACHE_SECONDS",
+            "JOURNAL_DAYS",
+        ] {
             assert!(error.contains(name), "{error}");
         }
     }
@@ -141,9 +181,23 @@ mod tests {
         assert_eq!(config.base_path, "/scim/v2");
         assert_eq!(config.tenant_rate, Some(50));
         assert_eq!(config.token_cache, Duration::from_secs(30));
+        assert_eq!(config.journal_days, 400);
         let mut more = tables.to_vec();
         more.extend([("BASE_PATH", "public-api//scim-v2/"), ("TENANT_RATE", "0")]);
         let config = read(&more).unwrap();
         assert_eq!((config.base_path.as_str(), config.tenant_rate), ("/public-api/scim-v2", None));
+    }
+
+    #[test]
+    fn the_journal_is_kept_for_days_within_bounds() {
+        for (text, days) in
+            [(None, 400), (Some(" "), 400), (Some("30"), 30), (Some("3650 "), 3_650)]
+        {
+            assert_eq!(journal_days(text), Ok(days));
+        }
+        for text in ["29", "3651", "-1", "0", "400 days", "1e3"] {
+            let error = journal_days(Some(text)).unwrap_err();
+            assert!(error.contains("from 30 to 3650"), "{error}");
+        }
     }
 }

@@ -142,8 +142,15 @@ pub const LIMITER_TENANTS_MAX: usize = 10_000;
 /// Lowest per-tenant rate that may be configured, in requests per second. Entra's gallery asks for 25.
 pub const TENANT_RATE_MIN: u32 = 50;
 
-/// Days for which the journal keeps an item (DynamoDB TTL).
+/// Days for which the journal keeps an item (DynamoDB TTL), unless configured otherwise: a year, and a month to audit it.
 pub const JOURNAL_KEPT_DAYS: i64 = 400;
+
+/// Fewest days for which the journal may be configured to keep an item. Identity providers retry for weeks, and an app
+/// that was down for a vacation must still find what it has missed.
+pub const JOURNAL_KEPT_DAYS_MIN: i64 = 30;
+
+/// Most days for which the journal may be configured to keep an item. It holds names: ten years is nobody's need.
+pub const JOURNAL_KEPT_DAYS_MAX: i64 = 3_650;
 
 /// Bounded steps that a request itself does of a sweep that it began; the scheduled job does the rest.
 pub const SWEEP_STEPS_INLINE: usize = 5;

@@ -132,7 +132,8 @@ async fn connect(moments: &Moments) -> Result<Ready, Error> {
     let config = Config::from_lookup(environment)?;
     let catalog = Arc::new(Catalog::embedded()?);
     let sdk = aws_config::load_from_env().await;
-    let store = Store::connect(&sdk, config.tables.clone(), catalog);
+    let store =
+        Store::connect(&sdk, config.tables.clone(), catalog).with_journal_days(config.journal_days);
     let moment = moments.named("init".to_owned());
     // A digest that no token has. What is found does not matter, the connection does; where it fails, the first
     // request tries again and answers for it.

@@ -10,6 +10,7 @@ use http::Uri;
 use super::Host;
 use super::args::Place;
 use super::output::CliError;
+use crate::config::journal_days;
 use crate::limits::{FUNCTION_TIME_LIMIT, TOKEN_CACHE_SECONDS_MAX};
 use crate::local;
 use crate::scim::catalog::Catalog;
@@ -95,7 +96,7 @@ async fn open_endpoint(place: &Place, host: &Host, endpoint: &str) -> Result<Sit
         ))
     })?;
     let config = sdk_config(place, |loader| loader.endpoint_url(endpoint)).await?;
-    site(&config, tables, None, settle())
+    keeping(host.variable("JOURNAL_DAYS"), site(&config, tables, None, settle())?)
 }
 
 async fn open_stack(place: &Place, stack: &str) -> Result<Site, CliError> {
@@ -123,7 +124,7 @@ async fn open_stack(place: &Place, stack: &str) -> Result<Site, CliError> {
         secrets: table("SecretsTable")?,
         journal: table("JournalTable")?,
     };
-    site(&config, tables, output("TenantUrl"), settle())
+    keeping(output("JournalDays"), site(&config, tables, output("TenantUrl"), settle())?)
 }
 
 async fn open_tables(place: &Place, host: &Host) -> Result<Site, CliError> {
@@ -142,7 +143,14 @@ async fn open_tables(place: &Place, host: &Host) -> Result<Site, CliError> {
     let engine = host.variable("AWS_ENDPOINT_URL_DYNAMODB");
     let local = engine.is_some_and(|engine| is_loopback(&engine).unwrap_or(false));
     let settle = if local { Duration::ZERO } else { settle() };
-    site(&config, tables, base.as_deref().map(tenant_url), settle)
+    let site = site(&config, tables, base.as_deref().map(tenant_url), settle)?;
+    keeping(host.variable("JOURNAL_DAYS"), site)
+}
+
+/// The site, with items of the journal that live as long as those that the function writes.
+fn keeping(days: Option<String>, site: Site) -> Result<Site, CliError> {
+    let days = journal_days(days.as_deref()).map_err(CliError::new)?;
+    Ok(Site { store: site.store.with_journal_days(days), ..site })
 }
 
 /// The time for which tokens are remembered, and then the time limit of a call that began at its end.

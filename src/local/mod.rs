@@ -20,6 +20,7 @@ use crate::admin;
 use crate::auth::TokenSecret;
 use crate::config::Config;
 use crate::http::App;
+use crate::limits::JOURNAL_KEPT_DAYS;
 use crate::scim::catalog::Catalog;
 use crate::store::{Store, Tables, TenantId};
 use crate::system::Moments;
@@ -108,6 +109,7 @@ pub async fn start(options: Options) -> Result<(Started, Server), LocalError> {
         // Revoking a token shows at once: on one's own machine a read costs nothing.
         token_cache: Duration::ZERO,
         tenant_rate: options.rate.filter(|rate| *rate > 0),
+        journal_days: JOURNAL_KEPT_DAYS,
     };
     let started = Started {
         base_url: format!("http://{address}{}", config.base_path),

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::item::{APP_ID, FORMAT, Item, number, strings, text};
 use super::write::{Condition, Role, Transaction};
 use super::{Cx, Store, StoreError};
-use crate::limits::{IDENTIFIER_BYTES_MAX, JOURNAL_KEPT_DAYS};
+use crate::limits::IDENTIFIER_BYTES_MAX;
 use crate::scim::catalog::Kind;
 use crate::scim::document::Document;
 use crate::scim::error::ScimError;
@@ -201,7 +201,7 @@ impl Store {
         entry: &Entry<'_>,
     ) -> Result<(), StoreError> {
         let resource = entry.resource;
-        let mut item = head(cx, t.at(), &entry.events);
+        let mut item = self.head(cx, t.at(), &entry.events);
         if let Some(after) = entry.after {
             item.insert("after".to_owned(), text(after.to_string()));
         }
@@ -244,7 +244,7 @@ impl Store {
         refusal: &Refusal<'_>,
         error: &ScimError,
     ) -> Result<(), StoreError> {
-        let mut item = head(cx, cx.moment.mint_uuid(), &[Event::Refused]);
+        let mut item = self.head(cx, cx.moment.mint_uuid(), &[Event::Refused]);
         item.insert("status".to_owned(), number(error.kind().status()));
         if let Some(scim_type) = error.kind().scim_type() {
             item.insert("scimType".to_owned(), text(scim_type));
@@ -263,19 +263,19 @@ impl Store {
         }
         self.put_alone(cx.moment, &self.tables.journal, item).await
     }
-}
 
-/// What every item of the journal has.
-fn head(cx: &Cx<'_>, at: Uuid, events: &[Event]) -> Item {
-    let names: Vec<&str> = events.iter().map(|event| event.name()).collect();
-    let expires = cx.moment.now().plus_seconds(JOURNAL_KEPT_DAYS * 86_400).unix_seconds();
-    Item::from([
-        ("tenant".to_owned(), text(cx.tenant.as_str())),
-        ("at".to_owned(), text(at.to_string())),
-        ("v".to_owned(), number(FORMAT)),
-        ("events".to_owned(), strings(&names)),
-        ("actor".to_owned(), text(cx.actor)),
-        ("request".to_owned(), text(cx.moment.request_id())),
-        (super::tables::EXPIRES.to_owned(), number(expires)),
-    ])
+    /// What every item of the journal has.
+    fn head(&self, cx: &Cx<'_>, at: Uuid, events: &[Event]) -> Item {
+        let names: Vec<&str> = events.iter().map(|event| event.name()).collect();
+        let expires = cx.moment.now().plus_seconds(self.journal_days * 86_400).unix_seconds();
+        Item::from([
+            ("tenant".to_owned(), text(cx.tenant.as_str())),
+            ("at".to_owned(), text(at.to_string())),
+            ("v".to_owned(), number(FORMAT)),
+            ("events".to_owned(), strings(&names)),
+            ("actor".to_owned(), text(cx.actor)),
+            ("request".to_owned(), text(cx.moment.request_id())),
+            (super::tables::EXPIRES.to_owned(), number(expires)),
+        ])
+    }
 }

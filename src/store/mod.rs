@@ -50,6 +50,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 
+use crate::limits::{JOURNAL_KEPT_DAYS, JOURNAL_KEPT_DAYS_MAX, JOURNAL_KEPT_DAYS_MIN};
 use crate::moment::Moment;
 use crate::scim::catalog::Catalog;
 
@@ -90,6 +91,7 @@ pub struct Store {
     client: Client,
     tables: Tables,
     catalog: std::sync::Arc<Catalog>,
+    journal_days: i64,
 }
 
 /// Whose data is meant, by which token, and when. Comes first in every call.
@@ -108,7 +110,7 @@ pub struct Cx<'a> {
 impl Store {
     /// A store over tables that exist. One client serves a process.
     pub fn new(client: Client, tables: Tables, catalog: std::sync::Arc<Catalog>) -> Self {
-        Self { client, tables, catalog }
+        Self { client, tables, catalog, journal_days: JOURNAL_KEPT_DAYS }
     }
 
     /// A store over the account, region, credentials and endpoint that `config` names.
@@ -134,6 +136,13 @@ impl Store {
             .retry_config(retries)
             .build();
         Self::new(Client::from_conf(config), tables, catalog)
+    }
+
+    /// The same, with items of the journal that are kept for so many days (as far as the limits allow).
+    #[must_use]
+    pub fn with_journal_days(self, days: i64) -> Self {
+        let journal_days = days.clamp(JOURNAL_KEPT_DAYS_MIN, JOURNAL_KEPT_DAYS_MAX);
+        Self { journal_days, ..self }
     }
 
     /// The resource types and schemas that items are read with.

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use scim_endpoint::auth::TokenSecret;
 use scim_endpoint::config::Config;
 use scim_endpoint::http::{App as Service, Request, decode_path, handle};
+use scim_endpoint::limits::JOURNAL_KEPT_DAYS;
 use scim_endpoint::local::Engine;
 use scim_endpoint::moment::{Clock, Moment, Timestamp};
 use scim_endpoint::scim::catalog::Catalog;
@@ -151,13 +152,15 @@ impl App {
             public_url: Some(ORIGIN.to_owned()),
             token_cache: Duration::ZERO,
             tenant_rate: None,
+            journal_days: JOURNAL_KEPT_DAYS,
         });
         let catalog = Arc::new(Catalog::embedded().expect("the schemas are read"));
         let sdk = scim_endpoint::local::sdk_config(&reached);
         // The machine may be busy with other tests: what is tested is what happens, not how fast.
         let minute = Duration::from_mins(1);
         let patience = Patience { connect: minute, attempt: minute, operation: minute };
-        let store = Store::connect_with(&sdk, tables, catalog, patience);
+        let store = Store::connect_with(&sdk, tables, catalog, patience)
+            .with_journal_days(config.journal_days);
         store.create_tables().await.expect("the tables are created");
         let mut app = Self {
             service: Service::new(store, config),
