@@ -35,6 +35,9 @@ echo "== sam validate --lint"
 sam validate --lint --template template.yaml
 cfn-lint infra/*.yaml
 
+echo "== what SAM makes of it"
+python .ci/transformed.py
+
 echo "== sam build (x86_64; arm64 is the default, but cannot be run here)"
 sam build --template template.yaml --build-dir "$build_dir" --parameter-overrides Architecture=x86_64
 

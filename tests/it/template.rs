@@ -1,19 +1,27 @@
 //! `template.yaml` is what the code needs: its tables are those of `store::tables`, its role allows what `src/store/`
 //! calls and nothing else, and what is meant to be there is there.
 
+mod app;
 mod calls;
+mod events;
+mod rollout;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use scim_endpoint::limits::{JOURNAL_KEPT_DAYS, JOURNAL_KEPT_DAYS_MAX, JOURNAL_KEPT_DAYS_MIN};
 use scim_endpoint::store::tables::{Stream, definitions};
 
 use yaml::Yaml;
 
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("there")
+}
+
 fn source() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("template.yaml")).expect("there")
+    read("template.yaml")
 }
 
 fn template() -> Yaml {
@@ -197,6 +205,7 @@ fn the_outputs_are_those_that_the_command_line_reads() {
         "DirectoryTable",
         "SecretsTable",
         "JournalTable",
+        "JournalDays",
         "FunctionName",
     ] {
         assert!(!template.text(&format!("Outputs/{name}/Value")).is_empty(), "{name}");
@@ -208,11 +217,51 @@ fn the_outputs_are_those_that_the_command_line_reads() {
 }
 
 #[test]
-fn the_alarms_take_what_the_template_hands_them() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+fn nested_templates_take_what_they_are_handed_and_yield_what_is_asked_for() {
+    let (source, template) = (source(), template());
+    let resources = template.at("Resources").members().iter();
+    let stacks =
+        resources.filter(|(_, resource)| resource.text("Type") == "AWS::CloudFormation::Stack");
+    let mut seen = Vec::new();
+    for (name, stack) in stacks {
+        let stack = stack.at("Properties");
+        let nested = Yaml::parse(&read(stack.text("TemplateURL")));
+        assert_eq!(nested.at("Parameters").names(), stack.at("Parameters").names(), "{name}");
+        for rest in source.split(&format!("!GetAtt {name}.Outputs.")).skip(1) {
+            let output = rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap();
+            assert!(nested.get(&format!("Outputs/{output}")).is_some(), "{name} has no {output}");
+        }
+        seen.push(name.as_str());
+    }
+    assert_eq!(seen, ["ChangeEvents", "Alarms"]);
+}
+
+#[test]
+fn the_example_configuration_sets_parameters_that_are_there() {
     let template = template();
-    let alarms = template.at("Resources/Alarms/Properties");
-    let text = fs::read_to_string(root.join(alarms.text("TemplateURL"))).expect("there");
-    let nested = Yaml::parse(&text);
-    assert_eq!(nested.at("Parameters").names(), alarms.at("Parameters").names());
+    let text = read("infra/samconfig.example.toml");
+    let set = text.lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once('='));
+    let mut count = 0;
+    for (name, value) in set {
+        let parameter = template.at(&format!("Parameters/{name}"));
+        let value = value.trim_end_matches(',').trim_end_matches('"');
+        if let Some(allowed) = parameter.get("AllowedValues") {
+            assert!(allowed.texts().contains(&value), "{name}={value}");
+        }
+        count += 1;
+    }
+    assert!(count > 8, "only {count} were found");
+}
+
+#[test]
+fn the_journal_is_kept_within_the_bounds_of_the_code() {
+    let template = template();
+    let parameter = template.at("Parameters/JournalDays");
+    for (name, days) in [
+        ("Default", JOURNAL_KEPT_DAYS),
+        ("MinValue", JOURNAL_KEPT_DAYS_MIN),
+        ("MaxValue", JOURNAL_KEPT_DAYS_MAX),
+    ] {
+        assert_eq!(parameter.text(name), days.to_string(), "{name}");
+    }
 }

@@ -62,6 +62,17 @@ impl Yaml {
         texts.collect()
     }
 
+    /// The same as JSON, all scalars as texts.
+    pub(super) fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Map(members) => {
+                members.iter().map(|(name, value)| (name.clone(), value.json())).collect()
+            }
+            Self::List(items) => items.iter().map(Self::json).collect(),
+            Self::Text(text) => text.as_str().into(),
+        }
+    }
+
     pub(super) fn names(&self) -> Vec<&str> {
         self.members().iter().map(|(name, _)| name.as_str()).collect()
     }
