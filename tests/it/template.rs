@@ -11,9 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use scim_endpoint::config::Config;
 use scim_endpoint::limits::{JOURNAL_KEPT_DAYS, JOURNAL_KEPT_DAYS_MAX, JOURNAL_KEPT_DAYS_MIN};
+use scim_endpoint::store::feed::position;
 use scim_endpoint::store::tables::{Stream, definitions};
 
+use crate::app::App;
 use yaml::Yaml;
 
 fn read(path: &str) -> String {
@@ -263,5 +266,47 @@ fn the_journal_is_kept_within_the_bounds_of_the_code() {
         ("MaxValue", JOURNAL_KEPT_DAYS_MAX),
     ] {
         assert_eq!(parameter.text(name), days.to_string(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_item_of_the_journal_lives_as_long_as_configured() {
+    for days in [JOURNAL_KEPT_DAYS_MIN, JOURNAL_KEPT_DAYS] {
+        let app = App::start_with(|config| Config { journal_days: days, ..config }).await;
+        let user = serde_json::json!({"userName": "ida@ex.test"});
+        app.call("POST", "/Users", user).await.expect(201);
+        let moment = app.moment();
+        let later = position(moment.now().plus_seconds(3_600));
+        let page =
+            app.store().changes(&moment, &app.tenant(), (uuid::Uuid::nil(), later), 10).await;
+        let page = page.expect("it is read");
+        let [change] = &page.changes[..] else { panic!("{page:?}") };
+        let expires = change.attributes["expires"].as_i64().expect("seconds");
+        let written = change.time().expect("a time").unix_seconds();
+        let left = days * 86_400 - (expires - written);
+        assert!(left.abs() <= 2, "{days} days, and {left} s less");
+    }
+}
+
+/// What a restore does not bring, `docs/DEPLOY.md` tells how to set: what the template sets, on the same tables.
+#[test]
+fn the_commands_after_a_restore_set_what_the_tables_have() {
+    let text = read("docs/DEPLOY.md");
+    let (_, section) = text.split_once("## After a restore").expect("there");
+    let script = section.split("```").nth(1).expect("commands");
+    let (all, rest) = script.split_once("done\n").expect("a loop over all tables");
+    let (with_ttl, journal) = rest.split_once("done\n").expect("and one over those with a TTL");
+    for definition in definitions() {
+        let name = format!("\"${}\"", definition.role.to_lowercase());
+        assert!(all.contains(&name), "{name}");
+        let ttl = definition.ttl.map(|ttl| format!("Enabled=true,AttributeName={ttl}\n"));
+        let is_set = with_ttl.contains(&name) && ttl.is_some_and(|ttl| with_ttl.contains(&ttl));
+        assert_eq!(is_set, definition.ttl.is_some(), "{name}");
+        let streams = journal.contains(&name) && journal.contains("StreamViewType=NEW_IMAGE");
+        assert_eq!(streams, matches!(definition.stream, Stream::NewImage), "{name}");
+    }
+    for what in ["PointInTimeRecoveryEnabled=true", "--deletion-protection-enabled", "tag-resource"]
+    {
+        assert!(all.contains(what), "{what}");
     }
 }

@@ -306,3 +306,29 @@ fn the_pipe_may_read_the_stream_and_send_and_nothing_else() {
         assert_eq!(queue.text("SqsManagedSseEnabled"), "true");
     }
 }
+
+/// What `docs/DEPLOY.md` shows of an event.
+#[tokio::test]
+async fn the_documented_event_is_one_that_is_sent() {
+    let text = super::read("docs/DEPLOY.md");
+    let block = text.split("```json").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let shown: Value = serde_json::from_str(block).expect("JSON");
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let items = journal().await;
+    let leaver = items.iter().find(|item| events(item).contains(&"user.deactivated")).unwrap();
+    let made = detail(&input_template(), &record("INSERT", leaver));
+    assert_eq!(names(&shown["detail"]), names(&made));
+    assert_eq!(shown["detail"]["events"], made["events"]);
+    for (name, value) in shown["detail"]["item"].as_object().unwrap() {
+        let kind = value.as_object().unwrap().keys().next();
+        let known =
+            CONTRACT.iter().any(|(known, of)| *known == name && kind.is_some_and(|k| k == of));
+        assert!(known || name == "…", "{name}");
+    }
+    let patterns = text.split('`').filter(|text| text.starts_with("{\"detail\""));
+    let patterns: Vec<Value> = patterns.map(|text| serde_json::from_str(text).unwrap()).collect();
+    assert_eq!(patterns.len(), 3);
+    for pattern in &patterns[..2] {
+        assert!(matches(pattern, &[&shown]), "{pattern}");
+    }
+}
