@@ -96,7 +96,7 @@ async fn open_endpoint(place: &Place, host: &Host, endpoint: &str) -> Result<Sit
         ))
     })?;
     let config = sdk_config(place, |loader| loader.endpoint_url(endpoint)).await?;
-    keeping(host.variable("JOURNAL_DAYS"), site(&config, tables, None, settle())?)
+    keeping(host.variable("JOURNAL_DAYS").as_deref(), site(&config, tables, None, settle())?)
 }
 
 async fn open_stack(place: &Place, stack: &str) -> Result<Site, CliError> {
@@ -124,7 +124,7 @@ async fn open_stack(place: &Place, stack: &str) -> Result<Site, CliError> {
         secrets: table("SecretsTable")?,
         journal: table("JournalTable")?,
     };
-    keeping(output("JournalDays"), site(&config, tables, output("TenantUrl"), settle())?)
+    keeping(output("JournalDays").as_deref(), site(&config, tables, output("TenantUrl"), settle())?)
 }
 
 async fn open_tables(place: &Place, host: &Host) -> Result<Site, CliError> {
@@ -144,12 +144,12 @@ async fn open_tables(place: &Place, host: &Host) -> Result<Site, CliError> {
     let local = engine.is_some_and(|engine| is_loopback(&engine).unwrap_or(false));
     let settle = if local { Duration::ZERO } else { settle() };
     let site = site(&config, tables, base.as_deref().map(tenant_url), settle)?;
-    keeping(host.variable("JOURNAL_DAYS"), site)
+    keeping(host.variable("JOURNAL_DAYS").as_deref(), site)
 }
 
 /// The site, with items of the journal that live as long as those that the function writes.
-fn keeping(days: Option<String>, site: Site) -> Result<Site, CliError> {
-    let days = journal_days(days.as_deref()).map_err(CliError::new)?;
+fn keeping(days: Option<&str>, site: Site) -> Result<Site, CliError> {
+    let days = journal_days(days).map_err(CliError::new)?;
     Ok(Site { store: site.store.with_journal_days(days), ..site })
 }
 

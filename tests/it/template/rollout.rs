@@ -9,9 +9,15 @@ use super::{template, yaml::Yaml};
 fn parameters_in(value: &Yaml, parameters: &BTreeSet<&str>, found: &mut BTreeSet<String>) {
     match value {
         Yaml::Map(members) => {
-            members.iter().for_each(|(_, value)| parameters_in(value, parameters, found));
+            for (_, value) in members {
+                parameters_in(value, parameters, found);
+            }
         }
-        Yaml::List(items) => items.iter().for_each(|item| parameters_in(item, parameters, found)),
+        Yaml::List(items) => {
+            for item in items {
+                parameters_in(item, parameters, found);
+            }
+        }
         Yaml::Text(text) => {
             let is_name = |c: char| c.is_ascii_alphanumeric();
             let words = text.split(|c: char| !is_name(c));
