@@ -21,6 +21,10 @@ pub const FILTER_TERMS_MAX: usize = 100;
 /// Most characters of an attribute path that an error repeats: enough for a URN, too few to fill a log with.
 pub const PATH_SHOWN_MAX: usize = 120;
 
+/// Most characters of a PATCH operation's `op` that an error repeats: enough to see a typing error, too few for most of
+/// what belongs elsewhere.
+pub const OP_SHOWN_MAX: usize = 16;
+
 /// Longest query string in bytes, all parameters together.
 pub const QUERY_BYTES_MAX: usize = 16 * 1024;
 

@@ -63,13 +63,38 @@ pub(super) async fn patched(
     group: &Resource,
     delta: &MemberDelta,
 ) -> Result<MemberChange, Failure> {
-    let add = known(delta.added())?;
+    let add = delta.added().iter().map(|id| {
+        let known = ResourceId::parse(id).ok_or_else(|| unknown_member(id));
+        let known = known.and_then(|known| not_itself(group, known));
+        known.map_err(|error| delta.blame(id, error))
+    });
+    let add: Vec<ResourceId> = add.collect::<Result<_, _>>()?;
     if delta.replaces() {
         return replacement(call, group, &add).await;
     }
     // Entra removes people from groups after it has deleted them: an id that names nothing is no error.
     let remove = delta.removed().iter().filter_map(|id| ResourceId::parse(id)).collect();
     bounded(MemberChange { add, remove })
+}
+
+/// What the store refused of a change that a PATCH asked for: about an id that names nothing, with the operation that adds
+/// it.
+pub(super) fn blame(delta: &MemberDelta, error: ScimError) -> ScimError {
+    let is_about = |id: &&String| {
+        ResourceId::parse(id).is_some_and(|id| unknown_member(&id.to_string()) == error)
+    };
+    match delta.added().iter().find(is_about) {
+        Some(id) => delta.blame(id, error),
+        None => error,
+    }
+}
+
+fn not_itself(group: &Resource, id: ResourceId) -> Result<ResourceId, ScimError> {
+    if id == group.id {
+        let detail = "members: a group cannot be a member of itself";
+        return Err(ScimError::new(ErrorKind::InvalidValue, detail));
+    }
+    Ok(id)
 }
 
 /// Refuses a change of more memberships than one request may make.

@@ -6,7 +6,9 @@
 use futures_util::FutureExt as _;
 use serde_json::Value;
 
-use super::{Call, Failure, Reply, memberships, not_found, replace, represent, until_current};
+use super::{
+    Call, Failure, Reply, Retry, memberships, not_found, replace, represent, until_current,
+};
 use crate::scim::catalog::Kind;
 use crate::scim::patch::PatchRequest;
 use crate::scim::resource::ResourceId;
@@ -36,7 +38,8 @@ pub async fn patch(call: &Call<'_>, kind: Kind, id: &str, body: &Value) -> Resul
                 None => MemberChange::default(),
                 Some(delta) => memberships::patched(call, &before, delta).await?,
             };
-            replace::write(call, &before, document, change, Event::Patch).await
+            let written = replace::write(call, &before, document, change, Event::Patch).await;
+            written.map_err(|retry| name_operation(&request, retry))
         }
         .boxed()
     })
@@ -46,4 +49,14 @@ pub async fn patch(call: &Call<'_>, kind: Kind, id: &str, body: &Value) -> Resul
         return Ok(Reply::NoContent { version: Some(resource.version) });
     }
     Ok(represent::written(call, &resource).await)
+}
+
+/// A refusal of the store's, with the operation that it is about.
+fn name_operation(request: &PatchRequest, retry: Retry) -> Retry {
+    match (request.members(), retry) {
+        (Some(delta), Retry::Failed(Failure { error, cause, retry_after })) => {
+            Retry::Failed(Failure { error: memberships::blame(delta, error), cause, retry_after })
+        }
+        (_, retry) => retry,
+    }
 }

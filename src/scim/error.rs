@@ -115,6 +115,12 @@ impl ScimError {
         Self { kind, detail: detail.into() }
     }
 
+    /// The same error, with the operation of a PATCH that it is about, counted from 1.
+    #[must_use]
+    pub fn of_operation(self, number: usize) -> Self {
+        Self { kind: self.kind, detail: format!("operation {number}: {}", self.detail) }
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -66,21 +66,43 @@ pub(in crate::scim) fn finish(
     rt: &ResourceType,
     mut attributes: Map<String, Value>,
 ) -> Result<Document, ScimError> {
-    if let Some(missing) = missing(rt, &attributes) {
-        let detail = format!("{} is required and must not be empty", missing.label());
-        return Err(ScimError::new(ErrorKind::InvalidValue, detail));
-    }
+    check(rt, &attributes)?;
     for attribute in core(rt) {
-        check(rt, attribute, &mut attributes)?;
+        keep_one_primary(rt, attribute, &mut attributes);
     }
     for extension in &rt.extensions {
         if let Some(Value::Object(members)) = attributes.get_mut(&extension.urn) {
             for attribute in &extension.attributes {
-                check(rt, attribute, members)?;
+                keep_one_primary(rt, attribute, members);
             }
         }
     }
     Ok(Document::from_checked(attributes))
+}
+
+/// Those of the checks of [`finish`] that can fail.
+///
+/// # Errors
+/// As [`finish`].
+pub(in crate::scim) fn check(
+    rt: &ResourceType,
+    attributes: &Map<String, Value>,
+) -> Result<(), ScimError> {
+    if let Some(missing) = missing(rt, attributes) {
+        let detail = format!("{} is required and must not be empty", missing.label());
+        return Err(ScimError::new(ErrorKind::InvalidValue, detail));
+    }
+    for attribute in core(rt) {
+        check_length(rt, attribute, attributes)?;
+    }
+    for extension in &rt.extensions {
+        if let Some(Value::Object(members)) = attributes.get(&extension.urn) {
+            for attribute in &extension.attributes {
+                check_length(rt, attribute, members)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A required attribute that is not there.
@@ -298,21 +320,18 @@ fn missing_in<'a>(
     Some(Missing { extension, attribute, part: Some(part) })
 }
 
-/// The checks of one attribute.
-fn check(
+/// How many values an attribute may have, and how long a text may be that becomes part of a key.
+fn check_length(
     rt: &ResourceType,
     attribute: &Attribute,
-    holder: &mut Map<String, Value>,
+    holder: &Map<String, Value>,
 ) -> Result<(), ScimError> {
     let name = attribute.name.as_str();
-    match holder.get_mut(name) {
-        Some(Value::Array(_)) if is_apart(rt, &attribute.name) => Ok(()),
-        Some(Value::Array(values)) if values.len() > VALUES_MAX => {
+    match holder.get(name) {
+        Some(Value::Array(values))
+            if values.len() > VALUES_MAX && !is_apart(rt, &attribute.name) =>
+        {
             Err(coerce::too_many_values(name))
-        }
-        Some(Value::Array(values)) => {
-            coerce::keep_one_primary(values, |_| false);
-            Ok(())
         }
         Some(Value::String(text)) => match key_bytes_max(attribute) {
             Some(bytes_max) if key_bytes(attribute, text) > bytes_max => {
@@ -322,6 +341,14 @@ fn check(
             Some(_) | None => Ok(()),
         },
         Some(_) | None => Ok(()),
+    }
+}
+
+fn keep_one_primary(rt: &ResourceType, attribute: &Attribute, holder: &mut Map<String, Value>) {
+    if let Some(Value::Array(values)) = holder.get_mut(attribute.name.as_str())
+        && !is_apart(rt, &attribute.name)
+    {
+        coerce::keep_one_primary(values, |_| false);
     }
 }
 
@@ -735,11 +762,13 @@ mod tests {
         };
         let at = |path: &str, value: Value| json!({"op": "replace", "path": format!("urn:x:badge:1.0{path}"), "value": value});
         expect![[r#"{"userName":"a","urn:x:badge:1.0":{"number":"7","level":1,"photo":{"value":"p","taken":"2026-01-31T08:00:00Z"}},"active":true}"#]].assert_eq(&patch(at(":number", json!("7"))));
-        expect!["Mutability: urn:x:badge:1.0.number can be set once and not be changed"]
-            .assert_eq(&patch(at(":number", json!("8"))));
-        expect!["Mutability: number is required and cannot be removed"]
+        expect![
+            "Mutability: operation 1: urn:x:badge:1.0.number can be set once and not be changed"
+        ]
+        .assert_eq(&patch(at(":number", json!("8"))));
+        expect!["Mutability: operation 1: number is required and cannot be removed"]
             .assert_eq(&patch(at(":number", json!(null))));
-        expect!["Mutability: urn:x:badge:1.0.photo.taken can be set once and not be changed"]
+        expect!["Mutability: operation 1: urn:x:badge:1.0.photo.taken can be set once and not be changed"]
             .assert_eq(&patch(at(":photo.taken", json!(null))));
         expect![[r#"{"userName":"a","urn:x:badge:1.0":{"number":"7","level":1,"photo":{"value":"p","taken":"2026-01-31T08:00:00Z"},"doors":["A","b"]},"active":true}"#]].assert_eq(&patch(at(":doors", json!(["A", "b"]))));
         expect!["InvalidValue: operation 1: level must be a whole number, not a string"]
@@ -747,11 +776,11 @@ mod tests {
         let bare = document(&rt, &json!({"userName": "a"})).unwrap();
         let level = json!({"Operations": [at(":level", json!(1))]});
         let level = PatchRequest::parse(&rt, &level).unwrap();
-        expect!["InvalidValue: number is required and must not be empty"]
+        expect!["InvalidValue: operation 1: number is required and must not be empty"]
             .assert_eq(&report(level.apply(&rt, &bare)));
-        expect!["Mutability: number is required and cannot be removed"]
+        expect!["Mutability: operation 1: number is required and cannot be removed"]
             .assert_eq(&patch(at("", json!({"level": 9}))));
         expect![[r#"{"userName":"a","urn:x:badge:1.0":{"number":"7","level":9,"photo":{"value":"p","taken":"2026-01-31T08:00:00Z"}},"active":true}"#]].assert_eq(&patch(json!({"op": "add", "path": "urn:x:badge:1.0", "value": {"level": 9}})));
-        expect!["NoTarget: path: no value of doors fits the filter, and the filter does not say what to create (comparisons with eq, joined by and)"].assert_eq(&patch(json!({"op": "add", "path": "doors[value eq \"A\"]", "value": "B"})));
+        expect!["NoTarget: operation 1: path: no value of doors fits the filter, and the filter does not say what to create (comparisons with eq, joined by and)"].assert_eq(&patch(json!({"op": "add", "path": "doors[value eq \"A\"]", "value": "B"})));
     }
 }

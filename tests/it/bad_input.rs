@@ -1,7 +1,7 @@
 //! Bad input: each is answered with a SCIM error of the client's, or stored whole where it is legal. Nothing is half
 //! stored, the next request is served, and no answer repeats a value that could be personal data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use scim_endpoint::limits::{BODY_BYTES_MAX, MEMBERS_CHANGED_MAX};
@@ -450,7 +450,7 @@ async fn patches_of_every_bad_sort() {
         json!({"Operations": ["canary"]}),
         json!({"Operations": [{}]}),
         json!({"Operations": [{"path": "title", "value": "canary"}]}),
-        op(json!("canary"), json!("title"), json!("canary")),
+        op(json!(CANARY.repeat(3)), json!("title"), json!("canary")),
         op(json!(7), json!("title"), json!("canary")),
         op(json!(""), json!("title"), json!("canary")),
         op(json!("replace"), json!(7), json!("canary")),
@@ -480,7 +480,7 @@ async fn patches_of_every_bad_sort() {
     ];
     // A good operation beside a bad one: none is applied.
     bodies.push(json!({"Operations": [{"op": "replace", "path": "title", "value": "Director"},
-        {"op": "canary", "path": "nickName", "value": "x"}]}));
+        {"op": "Canary of canaries", "path": "nickName", "value": "x"}]}));
     bodies.push(json!({"Operations": [{"op": "replace", "path": "title", "value": "Director"},
         {"op": "replace", "path": "active", "value": "canary"}]}));
     let one = |number: usize| json!({"op": "replace", "path": "title", "value": format!("canary {number}")});
@@ -544,6 +544,32 @@ async fn members_of_every_bad_sort() {
     place.app.call("PUT", &format!("/Groups/{id}"), body).await.expect(200);
     assert_eq!(members_of(&place.app, &id).await.len(), 3);
     assert_whole(&partition(&place.app).await);
+}
+
+#[tokio::test]
+async fn a_member_that_cannot_be_added_is_named_with_its_operation() {
+    let place = Place::new().await;
+    let target = format!("/Groups/{}", place.staff);
+    let people = crowd(&place.app, 40).await;
+    let unknown = place.app.moment().mint_uuid().to_string();
+    let add = |ids: &[String]| json!({"op": "add", "path": "members", "value": entries(ids)});
+    let only = std::slice::from_ref;
+    let replace = json!({"op": "replace", "path": "members", "value": entries(&people[..2])});
+    let there_is_none = |id: &str| format!("there is no user or group with id \"{id}\" here");
+    for (operations, told) in [
+        (vec![add(&people[..2]), add(only(&unknown))], there_is_none(&unknown)),
+        // More members than one transaction takes.
+        (vec![add(&people), add(only(&unknown))], there_is_none(&unknown)),
+        (vec![replace, add(only(&unknown)), add(&people[2..])], there_is_none(&unknown)),
+        (vec![add(&people[..2]), add(&["nobody".to_owned()])], there_is_none("nobody")),
+        (vec![add(&people[..2]), add(only(&place.staff))], "a member of itself".to_owned()),
+    ] {
+        let answer = place.app.call("PATCH", &target, json!({ "Operations": operations })).await;
+        let detail = answer.expect(400).json()["detail"].as_str().unwrap_or_default().to_owned();
+        let named = detail.starts_with("operation 2: members: ") && detail.contains(&told);
+        assert!(named, "{told}: {detail}");
+    }
+    assert_eq!(members_of(&place.app, &place.staff).await, BTreeSet::from([place.ida.clone()]));
 }
 
 #[tokio::test]

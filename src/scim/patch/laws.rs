@@ -285,20 +285,20 @@ proptest! {
         let name = |id: &u8| format!("u{id}");
         let mut expected = before.clone();
         let mut asked = Vec::new();
-        for (what, ids) in &steps {
+        for (number, (what, ids)) in (1..).zip(&steps) {
             let named: Vec<String> = ids.iter().map(name).collect();
             match what {
                 0 => {
                     expected.extend(ids);
-                    asked.push(MemberStep::Add(named));
+                    asked.push((number, MemberStep::Add(named)));
                 }
                 1 => {
                     expected.retain(|id| !ids.contains(id));
-                    asked.push(MemberStep::Remove(named));
+                    asked.push((number, MemberStep::Remove(named)));
                 }
                 _ => {
                     expected = ids.iter().copied().collect();
-                    asked.push(MemberStep::Replace(named));
+                    asked.push((number, MemberStep::Replace(named)));
                 }
             }
         }

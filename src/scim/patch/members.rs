@@ -23,6 +23,8 @@ pub struct MemberDelta {
     replaces: bool,
     added: Vec<String>,
     removed: Vec<String>,
+    /// Which operation, counted from 1, adds each of `added`.
+    added_by: Vec<usize>,
 }
 
 impl MemberDelta {
@@ -46,27 +48,42 @@ impl MemberDelta {
         !self.replaces && self.added.is_empty() && self.removed.is_empty()
     }
 
-    /// The sum of `steps`, in order.
-    pub(super) fn of(steps: Vec<MemberStep>) -> Self {
+    /// The error about an id that is added, with the operation that adds it.
+    pub fn blame(&self, id: &str, error: ScimError) -> ScimError {
+        let at = self.added.iter().position(|added| added == id);
+        match at.and_then(|at| self.added_by.get(at)) {
+            Some(number) => error.of_operation(*number),
+            None => error,
+        }
+    }
+
+    /// The sum of `steps`, in order, each with the number of its operation.
+    pub(super) fn of(steps: Vec<(usize, MemberStep)>) -> Self {
         let mut replaces = false;
-        let mut is_member = BTreeMap::new();
-        for step in steps {
+        // By which operation an id is added; `None` when it is removed.
+        let mut last = BTreeMap::new();
+        for (number, step) in steps {
             match step {
-                MemberStep::Add(ids) => is_member.extend(ids.into_iter().map(|id| (id, true))),
-                MemberStep::Remove(ids) => is_member.extend(ids.into_iter().map(|id| (id, false))),
+                MemberStep::Add(ids) => last.extend(ids.into_iter().map(|id| (id, Some(number)))),
+                MemberStep::Remove(ids) => last.extend(ids.into_iter().map(|id| (id, None))),
                 MemberStep::Replace(ids) => {
                     replaces = true;
-                    is_member = ids.into_iter().map(|id| (id, true)).collect();
+                    last = ids.into_iter().map(|id| (id, Some(number))).collect();
                 }
             }
         }
-        let (added, removed): (Vec<_>, Vec<_>) = is_member.into_iter().partition(|(_, is)| *is);
-        let ids = |pairs: Vec<(String, bool)>| pairs.into_iter().map(|(id, _)| id).collect();
-        Self {
-            replaces,
-            added: ids(added),
-            removed: if replaces { Vec::new() } else { ids(removed) },
+        let mut delta = Self { replaces, ..Self::default() };
+        for (id, by) in last {
+            match by {
+                Some(number) => {
+                    delta.added.push(id);
+                    delta.added_by.push(number);
+                }
+                None if replaces => {}
+                None => delta.removed.push(id),
+            }
         }
+        delta
     }
 }
 

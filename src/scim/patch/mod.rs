@@ -19,7 +19,7 @@ use super::coerce;
 use super::document::Document;
 use super::error::{ErrorKind, ScimError, json_type};
 use super::validate;
-use crate::limits::PATCH_OPERATIONS_MAX;
+use crate::limits::{OP_SHOWN_MAX, PATCH_OPERATIONS_MAX};
 
 pub(in crate::scim) use apply::write;
 pub(in crate::scim) use members::MemberStep;
@@ -34,7 +34,8 @@ use quirks::Pieces;
 /// A PATCH request that has been read for one resource type. What is left to find out depends on the resource.
 #[derive(Clone, Debug)]
 pub struct PatchRequest {
-    writes: Vec<Write>,
+    /// Each with the number of its operation, counted from 1.
+    writes: Vec<(usize, Write)>,
     members: Option<MemberDelta>,
     quirks: Vec<&'static str>,
 }
@@ -51,15 +52,14 @@ impl PatchRequest {
         let mut quirks = Vec::new();
         let (mut writes, mut member_steps, mut names_members) = (Vec::new(), Vec::new(), false);
         for (number, operation) in (1_usize..).zip(operations(body)?) {
-            let steps = operation_steps(rt, operation, &mut quirks).map_err(|error| {
-                ScimError::new(error.kind(), format!("operation {number}: {}", error.detail()))
-            })?;
+            let steps = operation_steps(rt, operation, &mut quirks)
+                .map_err(|error| error.of_operation(number))?;
             for step in steps {
                 match step {
-                    Step::Write(write) => writes.push(write),
+                    Step::Write(write) => writes.push((number, write)),
                     Step::Members(step) => {
                         names_members = true;
-                        member_steps.push(step);
+                        member_steps.push((number, step));
                     }
                 }
             }
@@ -73,20 +73,37 @@ impl PatchRequest {
     /// # Errors
     /// 400 `noTarget` for a filter that selects nothing and does not say what to create; `mutability` when a required
     /// attribute would be left without a value or an immutable one would change; `invalidValue` when a list or an
-    /// identifier gets too long.
+    /// identifier gets too long. The detail says which operation it was, as in [`PatchRequest::parse`].
     pub fn apply(&self, rt: &ResourceType, document: &Document) -> Result<Document, ScimError> {
         let mut attributes = document.attributes().clone();
-        for write in &self.writes {
-            apply::write(rt, &mut attributes, write)?;
+        for (number, write) in &self.writes {
+            apply::write(rt, &mut attributes, write)
+                .map_err(|error| error.of_operation(*number))?;
         }
-        let missing = validate::missing(rt, &attributes);
-        if let Some(missing) = missing.filter(|missing| missing.was_in(document)) {
-            // RFC 7644 §3.5.2.2 has this scimType for a required attribute that becomes unassigned.
-            let detail = format!("{} is required and cannot be removed", missing.label());
-            return Err(ScimError::new(ErrorKind::Mutability, detail));
-        }
-        validate::check_immutable(rt, document, &attributes)?;
+        check(rt, document, &attributes).map_err(|error| self.blame(rt, document, error))?;
         validate::finish(rt, attributes)
+    }
+
+    /// What is wrong in the end, with the operation that brought it about: the last one that made it so. A later operation
+    /// may mend what an earlier one breaks, so it is only looked for when the end is known, by doing all of it again.
+    fn blame(&self, rt: &ResourceType, document: &Document, error: ScimError) -> ScimError {
+        let mut attributes = document.attributes().clone();
+        let (mut guilty, mut was_so) = (None, false);
+        for operation in self.writes.chunk_by(|(left, _), (right, _)| left == right) {
+            for (_, write) in operation {
+                // It has succeeded once, on the same attributes.
+                apply::write(rt, &mut attributes, write).ok();
+            }
+            let is_so = check(rt, document, &attributes).is_err_and(|found| found == error);
+            if is_so && !was_so {
+                guilty = operation.first().map(|(number, _)| *number);
+            }
+            was_so = is_so;
+        }
+        match guilty {
+            Some(number) => error.of_operation(number),
+            None => error,
+        }
     }
 
     /// What happens to the members; `None` when no operation names them.
@@ -103,6 +120,22 @@ impl PatchRequest {
     pub fn quirks(&self) -> &[&'static str] {
         &self.quirks
     }
+}
+
+/// The checks that only the outcome of all operations has to pass.
+fn check(
+    rt: &ResourceType,
+    before: &Document,
+    attributes: &Map<String, Value>,
+) -> Result<(), ScimError> {
+    let missing = validate::missing(rt, attributes);
+    if let Some(missing) = missing.filter(|missing| missing.was_in(before)) {
+        // RFC 7644 §3.5.2.2 has this scimType for a required attribute that becomes unassigned.
+        let detail = format!("{} is required and cannot be removed", missing.label());
+        return Err(ScimError::new(ErrorKind::Mutability, detail));
+    }
+    validate::check_immutable(rt, before, attributes)?;
+    validate::check(rt, attributes)
 }
 
 /// The list of operations in a request body.
@@ -132,14 +165,13 @@ fn operation_steps(
         return Err(ScimError::new(ErrorKind::InvalidSyntax, detail));
     };
     let mut pieces = pieces(members)?;
+    let arrived = pieces.op.clone();
     for quirk in QUIRKS.iter().filter(|quirk| quirk.rewrite(rt, &mut pieces)) {
         if !met.contains(&quirk.name) {
             met.push(quirk.name);
         }
     }
-    let verb = Verb::parse(&pieces.op).ok_or_else(|| {
-        ScimError::new(ErrorKind::InvalidSyntax, "op must be add, remove or replace")
-    })?;
+    let verb = Verb::parse(&pieces.op).ok_or_else(|| unknown_op(&shown(&arrived)))?;
     match (&pieces.path, &pieces.value) {
         (Some(path), value) => operation::with_path(rt, verb, path, value.as_ref()),
         (None, Some(value)) => operation::without_path(rt, verb, value),
@@ -154,11 +186,8 @@ fn operation_steps(
 fn pieces(members: &Map<String, Value>) -> Result<Pieces, ScimError> {
     let op = match coerce::member(members, "op") {
         Some(Value::String(op)) => op.clone(),
-        Some(other) => {
-            let detail = format!("op must be a string, not {}", json_type(other));
-            return Err(ScimError::new(ErrorKind::InvalidSyntax, detail));
-        }
-        None => return Err(ScimError::new(ErrorKind::InvalidSyntax, "op is missing")),
+        Some(other) => return Err(unknown_op(json_type(other))),
+        None => return Err(unknown_op("an operation without op")),
     };
     let path = match coerce::member(members, "path") {
         None | Some(Value::Null) => None,
@@ -170,6 +199,21 @@ fn pieces(members: &Map<String, Value>) -> Result<Pieces, ScimError> {
         }
     };
     Ok(Pieces { op, path, value: coerce::member(members, "value").cloned() })
+}
+
+/// The refusal of an operation of which nobody knows what it does.
+fn unknown_op(arrived: &str) -> ScimError {
+    let detail = format!("op must be add, remove or replace; {arrived} arrived");
+    ScimError::new(ErrorKind::InvalidSyntax, detail)
+}
+
+/// A text as an error may repeat it, or what it is when that would be too much.
+fn shown(text: &str) -> String {
+    match text.chars().count() {
+        0 => "an empty string".to_owned(),
+        length if length <= OP_SHOWN_MAX => format!("\"{}\"", text.escape_debug()),
+        length => format!("a string of {length} characters"),
+    }
 }
 
 #[cfg(test)]

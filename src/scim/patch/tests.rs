@@ -13,7 +13,7 @@ use super::super::error::ScimError;
 use super::super::validate;
 use super::path::PatchPath;
 use super::{MemberDelta, PatchRequest, QUIRKS, ids};
-use crate::limits::{PATCH_OPERATIONS_MAX, VALUES_MAX};
+use crate::limits::{OP_SHOWN_MAX, PATCH_OPERATIONS_MAX, VALUES_MAX};
 
 pub(super) const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
@@ -542,11 +542,11 @@ fn p19_clearing() {
     }
     check(
         r#"[{"op":"replace","path":"userName","value":""}]"#,
-        expect!["Mutability: userName is required and cannot be removed"],
+        expect!["Mutability: operation 1: userName is required and cannot be removed"],
     );
     check(
         r#"[{"op":"remove","path":"userName"}]"#,
-        expect!["Mutability: userName is required and cannot be removed"],
+        expect!["Mutability: operation 1: userName is required and cannot be removed"],
     );
     check(
         r#"[{"op":"remove","path":"userName"},{"op":"add","path":"userName","value":"b"}]"#,
@@ -758,10 +758,10 @@ fn what_is_refused() {
     ] {
         assert!(patch(&ida(), operations).is_err(), "{operations}");
     }
-    expect!["InvalidSyntax: operation 2: op must be add, remove or replace"]
+    expect![[r#"InvalidSyntax: operation 2: op must be add, remove or replace; "Merge" arrived"#]]
         .assert_eq(&report(&ida(), r#"[{"op":"add","path":"title","value":"x"},{"op":"Merge"}]"#));
     expect![[r#"InvalidPath: operation 1: path: not an attribute path such as title, name.givenName or emails[type eq "work"].value"#]].assert_eq(&report(&ida(), r#"[{"op":"add","path":"emails[type eq","value":"x"}]"#));
-    expect!["NoTarget: path: no value of emails fits the filter, and the filter does not say what to create (comparisons with eq, joined by and)"].assert_eq(&report(&ida(), r#"[{"op":"replace","path":"emails[type sw \"z\"].value","value":"x"}]"#));
+    expect!["NoTarget: operation 1: path: no value of emails fits the filter, and the filter does not say what to create (comparisons with eq, joined by and)"].assert_eq(&report(&ida(), r#"[{"op":"replace","path":"emails[type sw \"z\"].value","value":"x"}]"#));
     for body in
         [json!([]), json!({}), json!({"Operations": null}), json!({"Operations": {}}), json!(7)]
     {
@@ -770,6 +770,77 @@ fn what_is_refused() {
     let many = vec![json!({"op": "remove", "path": "title"}); PATCH_OPERATIONS_MAX + 1];
     let error = PatchRequest::parse(users(), &json!({"Operations": many})).unwrap_err();
     assert_eq!(error.kind().scim_type(), Some("tooMany"));
+}
+
+#[test]
+fn an_unknown_op_is_told_as_it_arrived() {
+    for (operation, arrived) in [
+        (json!({"op": "Replce", "path": "title"}), r#""Replce" arrived"#),
+        (json!({"op": " add\n", "path": "title"}), r#"" add\n" arrived"#),
+        (json!({"op": "a\"b\u{202e}"}), r#""a\"b\u{202e}" arrived"#),
+        (json!({"op": "x".repeat(OP_SHOWN_MAX)}), r#""xxxxxxxxxxxxxxxx" arrived"#),
+        (json!({"op": "é".repeat(OP_SHOWN_MAX + 1)}), "a string of 17 characters arrived"),
+        (json!({"op": ""}), "an empty string arrived"),
+        (json!({"op": null}), "null arrived"),
+        (json!({"op": ["add"]}), "an array arrived"),
+        (json!({"op": {"op": "add"}}), "an object arrived"),
+        (json!({"path": "title", "value": "x"}), "an operation without op arrived"),
+    ] {
+        let operations = json!([{"op": "add", "path": "title", "value": "x"}, operation]);
+        let expected =
+            format!("InvalidSyntax: operation 2: op must be add, remove or replace; {arrived}");
+        assert_eq!(report(&ida(), &operations.to_string()), expected);
+    }
+}
+
+#[test]
+fn what_shows_on_applying_names_its_operation() {
+    let title = json!({"op": "add", "path": "title", "value": "x"});
+    let no_name = json!({"op": "remove", "path": "userName"});
+    let name = json!({"op": "replace", "path": "userName", "value": "eda@ex.test"});
+    let long = json!({"op": "replace", "path": "userName", "value": "x".repeat(1_000)});
+    let role = |number: usize| json!({"value": format!("role {number}")});
+    let roles = |from: usize, to: usize| json!({"op": "add", "path": "roles", "value": (from..to).map(role).collect::<Vec<_>>()});
+    let nobody = json!({"op": "replace", "path": "emails[type sw \"z\"].value", "value": "x"});
+    let required = "Mutability: userName is required and cannot be removed";
+    let too_long = "InvalidValue: userName is too long: at most 900 bytes are allowed";
+    let told =
+        |number: usize, told: &str| told.replacen(": ", &format!(": operation {number}: "), 1);
+    for (operations, expected) in [
+        (
+            json!([title, nobody, title]),
+            told(
+                2,
+                "NoTarget: path: no value of emails fits the filter, and the filter does not say what to create (comparisons with eq, joined by and)",
+            ),
+        ),
+        (json!([title, no_name, title]), told(2, required)),
+        // The last one that made it so, not one that was mended.
+        (json!([no_name, name, title, no_name, title]), told(4, required)),
+        (json!([no_name, no_name]), told(1, required)),
+        (
+            json!([title, {"op": "replace", "value": {"title": "y", "userName": " "}}]),
+            told(2, required),
+        ),
+        // Of two things that are wrong, the one that is told.
+        (
+            json!([{"op": "replace", "path": "externalId", "value": "x".repeat(2_000)}, no_name]),
+            told(2, required),
+        ),
+        (
+            json!([no_name, {"op": "replace", "path": "externalId", "value": "x".repeat(2_000)}]),
+            told(1, required),
+        ),
+        (json!([title, title, long, title]), told(3, too_long)),
+        (
+            json!([roles(0, VALUES_MAX), roles(0, VALUES_MAX), roles(VALUES_MAX, VALUES_MAX + 1)]),
+            told(3, "InvalidValue: roles has too many values: at most 200 are allowed"),
+        ),
+        (json!([no_name, title, name]), "title = \"x\"\nuserName = \"eda@ex.test\"".to_owned()),
+    ] {
+        let found = report(&ida(), &operations.to_string());
+        assert_eq!(found, expected, "{operations:.200}");
+    }
 }
 
 #[test]
