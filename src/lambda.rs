@@ -254,11 +254,20 @@ fn texts(value: &Value) -> impl Iterator<Item = &str> {
     one.into_iter().chain(many).filter_map(Value::as_str)
 }
 
-/// The answer to a request; `None` when it would be larger than Lambda can return.
+/// Whether Lambda can return an answer.
+pub fn takes(response: &Response<Bytes>) -> bool {
+    let bytes = match std::str::from_utf8(response.body()) {
+        Ok(body) => escaped_bytes(body),
+        Err(_) => base64::encoded_len(response.body().len(), true).unwrap_or(usize::MAX),
+    };
+    bytes <= ANSWER_BYTES_MAX
+}
+
+/// The answer to a request. That it is none that is too large is for [`takes`] to say, before.
 ///
 /// HTTP APIs (payload 1.0 and 2.0), REST APIs and Function URLs all take this one form. Several values of a header are
 /// joined with a comma, which is the same header (RFC 9110 §5.3); `Set-Cookie`, the exception, is never sent.
-pub fn answer(response: &Response<Bytes>) -> Option<Value> {
+pub fn answer(response: &Response<Bytes>) -> Value {
     let mut headers = Map::new();
     for name in response.headers().keys() {
         // The gateway writes the length itself, of what it sends.
@@ -274,13 +283,11 @@ pub fn answer(response: &Response<Bytes>) -> Option<Value> {
         Ok(body) => (body.to_owned(), false),
         Err(_) => (STANDARD.encode(response.body()), true),
     };
-    (escaped_bytes(&body) <= ANSWER_BYTES_MAX).then(|| {
-        json!({
-            "statusCode": response.status().as_u16(),
-            "headers": headers,
-            "body": body,
-            "isBase64Encoded": is_base64,
-        })
+    json!({
+        "statusCode": response.status().as_u16(),
+        "headers": headers,
+        "body": body,
+        "isBase64Encoded": is_base64,
     })
 }
 

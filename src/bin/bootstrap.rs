@@ -11,16 +11,12 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::header::RETRY_AFTER;
-use http::{HeaderValue, Response};
 use lambda_http::LambdaEvent;
 use lambda_http::lambda_runtime::{Context, Error, Runtime, service_fn};
 use scim_endpoint::config::Config;
-use scim_endpoint::http::{App, Request, handle, plain_error};
+use scim_endpoint::http::{App, Edge, Request, handle_at, plain_error};
 use scim_endpoint::lambda::{self, Event};
-use scim_endpoint::limits::RETRY_AFTER_SECONDS;
 use scim_endpoint::moment::Moment;
 use scim_endpoint::ops::jobs::{self, Summary};
 use scim_endpoint::scim::catalog::Catalog;
@@ -79,34 +75,37 @@ impl Function {
         Self { moments, ready, panics_on_request }
     }
 
-    /// The answer to any event, at the latest when the time limit is near.
+    /// The answer to any event.
     async fn answer(&self, event: LambdaEvent<Box<RawValue>>) -> Value {
         let LambdaEvent { payload, context } = event;
         let work = AssertUnwindSafe(self.respond(payload.get(), &context)).catch_unwind();
-        match tokio::time::timeout(self.time_left(&context), work).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_panic)) => {
-                let detail = "The server has failed. Its log says more.";
-                refuse(&context, ErrorKind::Internal, detail)
-            }
-            Err(_elapsed) => {
-                let detail = "The server could not finish in time. Try again.";
-                refuse(&context, ErrorKind::Unavailable, detail)
-            }
-        }
+        work.await.unwrap_or_else(|_panic| {
+            let detail = "The server has failed. Its log says more.";
+            refuse(&context, ErrorKind::Internal, detail)
+        })
     }
 
+    /// The answer, at the latest when the time limit is near.
     async fn respond(&self, event: &str, context: &Context) -> Value {
         let event = lambda::read(event);
         let Some(Ready { app, store }) = &self.ready else {
             return refuse(context, ErrorKind::Internal, "The server is not configured.");
         };
+        let time_left = self.time_left(context);
         match event {
             Event::Request(request) => {
                 self.provoke(&request);
-                finish(&handle(app, *request, self.moment(context)).await)
+                let edge = Edge { patience: Some(time_left), takes: lambda::takes };
+                lambda::answer(&handle_at(app, *request, self.moment(context), edge).await)
             }
-            Event::Sweep => sweep(store, &self.moment(context)).await,
+            Event::Sweep => {
+                let moment = self.moment(context);
+                let swept = tokio::time::timeout(time_left, sweep(store, &moment)).await;
+                swept.unwrap_or_else(|_elapsed| {
+                    let detail = "The job could not finish in time. The next one goes on with it.";
+                    refuse(context, ErrorKind::Unavailable, detail)
+                })
+            }
             Event::Unusable(detail) => refuse(context, ErrorKind::InvalidSyntax, detail),
         }
     }
@@ -179,19 +178,7 @@ async fn sweep(store: &Store, moment: &Moment) -> Value {
 fn refuse(context: &Context, kind: ErrorKind, detail: &str) -> Value {
     let status = kind.status();
     tracing::error!(request_id = context.request_id, route = "-", status, "{detail}");
-    let mut response = plain_error(kind, detail);
-    if kind == ErrorKind::Unavailable {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
-    }
-    finish(&response)
-}
-
-fn finish(response: &Response<Bytes>) -> Value {
-    lambda::answer(response).unwrap_or_else(|| {
-        let detail = "The answer is larger than AWS Lambda can return (6 MB). Ask for fewer resources with count, or \
-                      for fewer attributes, for example with excludedAttributes=members.";
-        lambda::answer(&plain_error(ErrorKind::TooMany, detail)).unwrap_or_default()
-    })
+    lambda::answer(&plain_error(kind, detail))
 }
 
 /// Where, not what: a panic's message can quote the data.

@@ -301,8 +301,34 @@ async fn the_answer_comes_before_lambdas_deadline() {
     let answer = function.invoke_within(&get, Duration::ZERO).await;
     check(&answer, 503, "no time left");
     answer.header("retry-after").parse::<u32>().expect("seconds");
-    check(&function.invoke(&get).await, 200, "with time");
-    function.end();
+    let in_time = function.invoke(&get).await;
+    check(&in_time, 200, "with time");
+    let lines = function.end();
+    let late = line_of(&lines, &answer);
+    assert_eq!((&late["method"], &late["level"]), (&json!("GET"), &json!("WARN")), "{late}");
+    assert_eq!(late["cause"], "the time limit", "{late}");
+    let names = |line: &Value| -> BTreeSet<String> {
+        line.as_object().expect("an object").keys().cloned().collect()
+    };
+    let (late, in_time) = (names(&late), names(&line_of(&lines, &in_time)));
+    // Whose it is and where it led to was not known yet.
+    let unknown = BTreeSet::from(["tenant".to_owned(), "token".to_owned()]);
+    assert_eq!(&in_time - &late, unknown, "the lines of a late and a timely answer");
+}
+
+/// The one line of the log that tells of an answer, which has its status and the shape of every such line.
+#[track_caller]
+fn line_of(lines: &[String], answer: &Answer) -> Value {
+    let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let of_it = lines.filter(|line| line["request_id"] == answer.request_id.as_str());
+    let of_it: Vec<Value> = of_it.collect();
+    assert_eq!(of_it.len(), 1, "{answer:?}: {of_it:?}");
+    let line = &of_it[0];
+    assert_eq!(line["status"], answer.status, "{line}");
+    assert_eq!(line["message"], "request", "{line}");
+    assert!(line["route"].is_string() && line["method"].is_string(), "{line}");
+    assert!(line["duration_ms"].is_number() && line["store_calls"].is_u64(), "{line}");
+    line.clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -349,7 +375,8 @@ async fn an_answer_that_lambda_cannot_return_is_refused_by_us() {
     assert_eq!(answer.json()["scimType"], "tooMany");
     let page = request(&app, "GET", "/scim/v2/Users", "count=2", None);
     send(&mut function, &page, 200).await;
-    function.end();
+    let line = line_of(&function.end(), &answer);
+    assert_eq!((&line["scim_type"], &line["route"]), (&json!("tooMany"), &json!("/Users")));
 }
 
 /// Texts of a whole cycle that belong to persons, or open the door.
@@ -367,9 +394,9 @@ const PERSONAL: [&str; 8] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_has_one_line_a_request_and_nothing_personal() {
     let (app, mut function) = start().await;
-    let mut requests = Vec::new();
+    let mut answers = Vec::new();
     let mut note = |answer: Answer| {
-        requests.push((answer.request_id.clone(), answer.status));
+        answers.push(answer.clone());
         answer
     };
     let user = json!({
@@ -421,17 +448,10 @@ async fn the_log_has_one_line_a_request_and_nothing_personal() {
         let found = lines.iter().find(|line| line.to_lowercase().contains(&text.to_lowercase()));
         assert_eq!(found, None, "{text} is in the log");
     }
-    let lines: Vec<Value> = lines
-        .iter()
-        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
-        .collect();
-    for (request_id, status) in requests {
-        let of_it: Vec<&Value> =
-            lines.iter().filter(|line| line["request_id"] == request_id.as_str()).collect();
-        assert_eq!(of_it.len(), 1, "{request_id}: {of_it:?}");
-        assert_eq!(of_it[0]["status"], status, "{of_it:?}");
-        assert!(of_it[0]["route"].is_string(), "{of_it:?}");
-        assert!(of_it[0]["duration_ms"].is_number(), "{of_it:?}");
-        assert!(of_it[0]["store_calls"].is_u64(), "{of_it:?}");
+    for line in &lines {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "no JSON: {line}");
+    }
+    for answer in &answers {
+        line_of(&lines, answer);
     }
 }

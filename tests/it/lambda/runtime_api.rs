@@ -40,7 +40,7 @@ enum Outcome {
 }
 
 /// What the function answered to an event.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) request_id: String,
     pub(super) status: u64,
