@@ -8,6 +8,11 @@ use scim_endpoint::system::{self, Moments};
 
 #[tokio::main]
 async fn main() -> std::io::Result<ExitCode> {
-    let host = Host { moments: Moments::new()?, variable: system::environment };
+    let host = Host {
+        moments: Moments::new()?,
+        variable: system::environment,
+        // Where it cannot be told, printed commands call the program by its name.
+        executable: std::env::current_exe().ok(),
+    };
     Ok(cli::run(std::env::args_os(), &host).await)
 }

@@ -46,11 +46,13 @@ pub(super) async fn run(
     };
     bar.finish_and_clear();
     let report = report?.ok_or_else(|| AdminError::NoTenant(tenant.clone()))?;
-    out.write(|| text((&tenant, &site.flags), mode, &report), || json(&tenant, &report))?;
+    let repair = format!("{} check --repair {tenant}{}", site.program, site.flags);
+    out.write(|| text((&tenant, &repair), mode, &report), || json(&tenant, &report))?;
     Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn text((tenant, flags): (&TenantId, &str), mode: Mode, report: &Report) -> String {
+/// `repair` is the command that repairs.
+fn text((tenant, repair): (&TenantId, &str), mode: Mode, report: &Report) -> String {
     let line = |finding: &Finding| {
         let Finding { sort, item, what, outcome } = finding;
         format!("{sort}: {}: {what}{}", item.escape_debug(), told(outcome))
@@ -74,7 +76,7 @@ fn text((tenant, flags): (&TenantId, &str), mode: Mode, report: &Report) -> Stri
         let jobs = counted(report.jobs, "job is", "jobs are");
         lines.push(format!("{jobs} not finished yet; the scheduled job goes on with that."));
     }
-    lines.push(verdict((tenant, flags), mode, report));
+    lines.push(verdict(repair, mode, report));
     if report.unsettled > 0 {
         let suspicions = counted(report.unsettled, "suspicion", "suspicions");
         lines.push(format!(
@@ -92,7 +94,7 @@ fn told(outcome: &Outcome) -> String {
     }
 }
 
-fn verdict((tenant, flags): (&TenantId, &str), mode: Mode, report: &Report) -> String {
+fn verdict(repair: &str, mode: Mode, report: &Report) -> String {
     let (found, left) = (report.findings.len(), report.left());
     if found == 0 {
         return "Nothing is wrong.".to_owned();
@@ -100,7 +102,7 @@ fn verdict((tenant, flags): (&TenantId, &str), mode: Mode, report: &Report) -> S
     let findings = counted(found, "finding", "findings");
     match mode {
         Mode::Report => {
-            format!("{findings}. What can be repaired:\n  scimctl check --repair {tenant}{flags}")
+            format!("{findings}. What can be repaired:\n  {repair}")
         }
         Mode::Repair => format!("{findings}: {} repaired, {left} left.", found - left),
     }

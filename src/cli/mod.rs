@@ -9,6 +9,7 @@ mod args;
 mod check;
 mod docs;
 mod output;
+mod probe;
 mod serve;
 mod site;
 mod tenant;
@@ -17,6 +18,7 @@ mod token;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -36,6 +38,8 @@ pub struct Host {
     pub moments: Moments,
     /// A variable of the environment.
     pub variable: fn(&str) -> Option<String>,
+    /// The file of the program that runs.
+    pub executable: Option<PathBuf>,
 }
 
 impl fmt::Debug for Host {
@@ -54,6 +58,32 @@ impl Host {
     fn variable(&self, name: &str) -> Option<String> {
         (self.variable)(name).filter(|value| !value.trim().is_empty())
     }
+
+    /// How the program is called in a command that a person pastes.
+    fn program(&self) -> String {
+        let path = self.variable("PATH").unwrap_or_default();
+        program(self.executable.as_deref(), &path)
+    }
+}
+
+/// What the program is called by; `path` is the list of directories in which a shell looks for programs.
+///
+/// `cargo run` makes a file that no shell finds by its name, and who has started it so expects to start it so again.
+fn program(executable: Option<&Path>, path: &str) -> String {
+    let by_name = || "scimctl".to_owned();
+    let Some((file, directory)) = executable.and_then(|file| Some((file, file.parent()?))) else {
+        return by_name();
+    };
+    if directory.ends_with("target/debug") {
+        return "cargo run --".to_owned();
+    }
+    let separator = if cfg!(windows) { ';' } else { ':' };
+    if path.split(separator).any(|found| Path::new(found) == directory) {
+        return by_name();
+    }
+    let file = file.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/\\:._-+".contains(c);
+    if file.chars().all(is_plain) { file } else { format!("'{}'", file.replace('\'', "'\\''")) }
 }
 
 /// Runs the command that `arguments` (the program's name first) ask for.
@@ -133,6 +163,20 @@ mod tests {
     fn refused(arguments: &[&str]) -> String {
         let arguments = std::iter::once("scimctl").chain(arguments.iter().copied());
         on_one_line(&Arguments::try_parse_from(arguments).unwrap_err().to_string())
+    }
+
+    #[test]
+    fn a_printed_command_calls_the_program_as_a_shell_finds_it() {
+        let program = |file: &str| program(Some(Path::new(file)), "/usr/bin:/opt/tools/bin");
+        assert_eq!(program("/home/ann/scim/target/debug/scimctl"), "cargo run --");
+        assert_eq!(program("/opt/tools/bin/scimctl"), "scimctl");
+        for file in
+            ["/home/ann/scim/target/release/scimctl", "/opt/tools/scimctl", "/debug/scimctl"]
+        {
+            assert_eq!(program(file), file);
+        }
+        assert_eq!(program("/home/ann b/it's/scimctl"), r"'/home/ann b/it'\''s/scimctl'");
+        assert_eq!(super::program(None, ""), "scimctl");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) async fn run(
     let options = Options { port, data, tenants: unique, rate };
     let started = local::start(options).await;
     let (started, server) = started.map_err(|error| CliError::new(error.to_string()))?;
-    out.write(|| text(&started), || json(&started))?;
+    out.write(|| text(&started, &host.program()), || json(&started))?;
     // Its tokens are shown; from here on nobody needs them.
     drop(started);
     server.run(stopped()).await;
@@ -87,7 +87,7 @@ fn json(started: &Started) -> Value {
     })
 }
 
-fn text(started: &Started) -> String {
+fn text(started: &Started, program: &str) -> String {
     let Started { base_url, dynamodb_endpoint, tenants, .. } = started;
     let mut known = vec![
         ("SCIM base URL", base_url.clone()),
@@ -104,7 +104,7 @@ fn text(started: &Started) -> String {
         "{}\n\
          Try it:\n  curl -sS -H \"Authorization: Bearer {token}\" \"{base_url}/Users\"\n\
          Look inside:\n  {key} aws dynamodb scan --region us-east-1 --table-name {directory} --endpoint-url {dynamodb_endpoint}\n\
-         Tenants and tokens:\n  scimctl tenant list --endpoint-url {dynamodb_endpoint}\n\
+         Tenants and tokens:\n  {program} tenant list --endpoint-url {dynamodb_endpoint}\n\
          \n\
          Ctrl-C stops it.\n",
         fields(&known),

@@ -10,11 +10,12 @@ use http::Uri;
 use super::Host;
 use super::args::Place;
 use super::output::CliError;
+use super::probe::{self, Found};
 use crate::config::journal_days;
 use crate::limits::{FUNCTION_TIME_LIMIT, TOKEN_CACHE_SECONDS_MAX};
 use crate::local;
 use crate::scim::catalog::Catalog;
-use crate::store::{Store, Tables};
+use crate::store::{Store, StoreError, Tables};
 use crate::telemetry::Chain;
 
 /// The store, and what is known of the endpoint in front of it.
@@ -25,6 +26,8 @@ pub(super) struct Site {
     pub(super) tenant_url: Option<String>,
     /// How long a call may go on with a token that is gone.
     pub(super) settle: Duration,
+    /// How this program is called.
+    pub(super) program: String,
     /// The arguments that lead here again, each behind a space.
     pub(super) flags: String,
 }
@@ -41,16 +44,44 @@ pub(super) async fn open(place: &Place, host: &Host) -> Result<Site, CliError> {
     }?;
     // A look at the registry, so that whoever is in the wrong place reads so, whatever the command is.
     match site.store.tenants(&host.moment(), None, 1).await {
-        Ok(_) => Ok(Site { flags: flags(place), ..site }),
+        Ok(_) => Ok(Site { program: host.program(), flags: flags(place), ..site }),
         Err(error) => {
-            let what = match &place.endpoint_url {
-                Some(endpoint) => format!(
-                    "{endpoint} does not answer as the DynamoDB that `scimctl serve` prints"
-                ),
-                None => format!("the table {} cannot be read", site.store.tables().directory),
-            };
-            Err(CliError::new(format!("{what}: {}", Chain(&error))))
+            let table = &site.store.tables().directory;
+            let endpoint = endpoint(place, host);
+            Err(CliError::new(unreachable(table, endpoint.as_deref(), &error).await))
         }
+    }
+}
+
+/// The address that was named, by an argument or a variable.
+fn endpoint(place: &Place, host: &Host) -> Option<String> {
+    let variable = || host.variable("AWS_ENDPOINT_URL_DYNAMODB");
+    place.endpoint_url.clone().or_else(|| place.stack.is_none().then(variable).flatten())
+}
+
+/// Why the table cannot be read, and what to do about it.
+async fn unreachable(table: &str, endpoint: Option<&str>, error: &StoreError) -> String {
+    let told = Chain(error).to_string();
+    let take = "take the address in the line DynamoDB that `scimctl serve` prints";
+    let at = endpoint.map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
+    let found = match endpoint {
+        Some(endpoint) => probe::look(endpoint).await,
+        None => Found::Unknown,
+    };
+    match found {
+        Found::Scim => format!("that is the SCIM URL; {take}"),
+        Found::Nothing => {
+            format!(
+                "nothing answers{at}; start `scimctl serve` and take the address in its line DynamoDB"
+            )
+        }
+        Found::Other => format!("what answers{at} is not DynamoDB; {take}"),
+        Found::DynamoDb | Found::Unknown if told.contains("ResourceNotFoundException") => {
+            format!(
+                "there is no table {table}{at}; name the tables with --directory-table, --secrets-table, --journal-table, or the stack with --stack"
+            )
+        }
+        Found::DynamoDb | Found::Unknown => format!("the table {table} cannot be read{at}: {told}"),
     }
 }
 
@@ -92,7 +123,7 @@ async fn open_endpoint(place: &Place, host: &Host, endpoint: &str) -> Result<Sit
     }
     let tables = named_tables(place, host).ok_or_else(|| {
         CliError::new(format!(
-            "{endpoint} is not on this machine, so the tables have to be named: --directory-table, --secrets-table, --journal-table"
+            "{endpoint} is not on this machine: give --stack for a deployed endpoint, or name the tables with --directory-table, --secrets-table, --journal-table"
         ))
     })?;
     let config = sdk_config(place, |loader| loader.endpoint_url(endpoint)).await?;
@@ -166,7 +197,7 @@ fn site(
 ) -> Result<Site, CliError> {
     let catalog = Catalog::embedded().map_err(|error| CliError::new(error.to_string()))?;
     let store = Store::connect(config, tables, catalog.into());
-    Ok(Site { store, tenant_url, settle, flags: String::new() })
+    Ok(Site { store, tenant_url, settle, program: String::new(), flags: String::new() })
 }
 
 fn named_tables(place: &Place, host: &Host) -> Option<Tables> {

@@ -62,8 +62,9 @@ fn created(
     out.write(
         || {
             format!(
-                "The tenant {tenant} is created; its users are found by userName and {}. Next:\n  scimctl token issue {tenant}{}\n",
+                "The tenant {tenant} is created; its users are found by userName and {}. Next:\n  {} token issue {tenant}{}\n",
                 settings.match_attributes.join(", "),
+                site.program,
                 site.flags
             )
         },

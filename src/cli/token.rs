@@ -63,8 +63,8 @@ fn show_rotated(
         || {
             let old = match old {
                 Ok(State::Alive) => format!(
-                    "The old token still works. When the new one is in use:\n  scimctl token revoke {tenant} {token}{}\n",
-                    site.flags
+                    "The old token still works. When the new one is in use:\n  {} token revoke {tenant} {token}{}\n",
+                    site.program, site.flags
                 ),
                 Ok(state @ (State::Expired | State::Revoked)) => {
                     format!("The old token is {}.\n", state.word())

@@ -2,7 +2,7 @@
 //! DynamoDB, and so that `aws dynamodb --endpoint-url` or a viewer can look inside.
 
 use std::fs::{File, TryLockError};
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -113,11 +113,7 @@ fn open(path: &Path) -> Result<(Database, File), LocalError> {
     let shown = path.display();
     let text = path.to_str();
     let text = text.ok_or_else(|| LocalError::new(format!("{shown}: the path must be UTF-8")))?;
-    let unreadable = |error: std::io::Error| {
-        LocalError::new(format!(
-            "{shown} cannot be opened ({error}); choose another file with --data"
-        ))
-    };
+    let unreadable = |error: io::Error| LocalError::new(unreadable(path, &error));
     let file = File::options().read(true).append(true).create(true).open(path);
     let file = file.map_err(unreadable)?;
     match file.try_lock() {
@@ -142,8 +138,85 @@ fn open(path: &Path) -> Result<(Database, File), LocalError> {
     }
     let database = Database::new(text).map_err(|error| {
         LocalError::new(format!(
-            "{shown} cannot be read as a data file ({error}); choose another with --data"
+            "{shown} cannot be used as a data file ({error}); it and its directory must be writable, or choose another with --data"
         ))
     })?;
     Ok((database, file))
+}
+
+/// Why a file cannot be opened, and what to do about it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the standard library's enum is open")]
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    let shown = path.display();
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let (directory, instead) = (parent.display(), "choose another file with --data");
+    match error.kind() {
+        ErrorKind::NotFound if !parent.exists() => {
+            format!("there is no directory {directory}; create it, or {instead}")
+        }
+        ErrorKind::NotADirectory => format!("{directory} is no directory; {instead}"),
+        ErrorKind::IsADirectory => {
+            format!(
+                "{shown} is a directory; name a file in it, such as {}",
+                path.join("people.sqlite").display()
+            )
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem if path.exists() => {
+            format!("you may not write {shown}; change its permissions, or {instead}")
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            format!("you may not make a file in {directory}; {instead}")
+        }
+        _ => format!("{shown} cannot be opened ({error}); {instead}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_one_sentence() {
+        let told = |path: &str, kind: ErrorKind| unreadable(Path::new(path), &kind.into());
+        let here = env!("CARGO_MANIFEST_DIR");
+        for (path, kind, expected) in [
+            (
+                format!("{here}/none/x"),
+                ErrorKind::NotFound,
+                format!(
+                    "there is no directory {here}/none; create it, or choose another file with --data"
+                ),
+            ),
+            (
+                here.to_owned(),
+                ErrorKind::IsADirectory,
+                format!("{here} is a directory; name a file in it, such as {here}/people.sqlite"),
+            ),
+            (
+                format!("{here}/build.rs/x"),
+                ErrorKind::NotADirectory,
+                format!("{here}/build.rs is no directory; choose another file with --data"),
+            ),
+            (
+                format!("{here}/build.rs"),
+                ErrorKind::PermissionDenied,
+                format!(
+                    "you may not write {here}/build.rs; change its permissions, or choose another file with --data"
+                ),
+            ),
+            (
+                format!("{here}/none"),
+                ErrorKind::ReadOnlyFilesystem,
+                format!("you may not make a file in {here}; choose another file with --data"),
+            ),
+            (
+                "none".to_owned(),
+                ErrorKind::PermissionDenied,
+                "you may not make a file in .; choose another file with --data".to_owned(),
+            ),
+        ] {
+            assert_eq!(told(&path, kind), expected);
+        }
+    }
 }

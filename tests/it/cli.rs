@@ -232,7 +232,10 @@ fn the_curl_line_works_as_pasted() {
         let answer: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(answer["totalResults"], 0, "{output:?}");
     }
-    let listed = paste(&with("scimctl tenant list").replace("scimctl", SCIMCTL));
+    // The tests may have been built into any directory: `cargo run` stands for that file.
+    let command = with(" tenant list ").trim().replace("cargo run --", SCIMCTL);
+    assert!(!command.starts_with("scimctl"), "no shell finds it: {command}");
+    let listed = paste(&command);
     assert!(String::from_utf8(listed.stdout).unwrap().contains("demo"));
     assert!(with("Tenant URL").contains("/scim/v2/?aadOptscim062020"));
     let token = with("Secret token");
@@ -293,9 +296,19 @@ fn what_is_no_data_file_is_refused_in_one_line() {
     let foreign = scratch.file("foreign.sqlite");
     let page = [b"SQLite format 3\0".as_slice(), &[0; 4080]].concat();
     std::fs::write(&foreign, &page).unwrap();
-    for file in [&text, &directory, &scratch.file("none/data.sqlite"), &foreign] {
+    let (none, below) = (scratch.file("none/data.sqlite"), scratch.file("notes.txt/data.sqlite"));
+    let no_directory = format!("there is no directory {}; create it", scratch.file("none"));
+    let no_file = format!("{directory} is a directory; name a file in it");
+    let file_above = format!("{text} is no directory");
+    for (file, expected) in [
+        (&text, "is not a data file of this server"),
+        (&foreign, "is not a data file of this server"),
+        (&directory, &no_file),
+        (&none, &no_directory),
+        (&below, &file_above),
+    ] {
         let told = refused(&["serve", "--port", "0", "--data", file]);
-        assert!(told.contains(file.as_str()), "{told}");
+        assert!(told.contains(expected) && !told.contains("os error"), "{file}: {told}");
     }
     assert!(std::fs::read_to_string(&text).unwrap().starts_with("not a database"));
     assert_eq!(std::fs::read(&foreign).unwrap(), page);
@@ -589,8 +602,6 @@ fn a_mistake_is_answered_with_one_sentence() {
     for (arguments, expected) in [
         (vec!["tenant", "list"], "--stack"),
         (vec!["tenant", "list", "--endpoint-url", "127.0.0.1:8000"], "http://127.0.0.1:8000"),
-        (vec!["tenant", "list", "--endpoint-url", "http://127.0.0.1:1"], "scimctl serve"),
-        (vec!["tenant", "list", "--endpoint-url", server.base_url()], "scimctl serve"),
         (vec!["tenant", "list", "--endpoint-url", server.endpoint(), "--stack", "x"], "--stack"),
         (vec!["tenant", "list", "--endpoint-url", "http://example.test"], "--directory-table"),
         (vec!["tenat"], "tenant"),
@@ -603,6 +614,42 @@ fn a_mistake_is_answered_with_one_sentence() {
         assert!(told.contains(expected), "{arguments:?}: {told}");
     }
     assert_eq!(server.status(server.token()), 200);
+}
+
+#[test]
+fn an_address_that_is_not_dynamodbs_is_told_in_one_sentence() {
+    let server = Server::start(&[]);
+    let root = server.base_url().strip_suffix("/scim/v2").expect("the base path");
+    let tenant_url = format!("{}/?aadOptscim062020", server.base_url());
+    // Answers as a web server that is none of ours.
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let page = format!("http://{}", other.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in other.incoming().map_while(Result::ok) {
+            let mut stream = stream;
+            // Whether the request is read whole does not matter, and neither does who has gone.
+            drop(stream.read(&mut [0; 4096]));
+            let answer = "HTTP/1.1 404 Not Found\r\ncontent-type: text/html\r\ncontent-length: 4\r\nconnection: close\r\n\r\n<p/>";
+            drop(stream.write_all(answer.as_bytes()));
+        }
+    });
+    let take = "take the address in the line DynamoDB that `scimctl serve` prints";
+    let start = "start `scimctl serve` and take the address in its line DynamoDB";
+    for (url, expected) in [
+        (server.base_url(), format!("that is the SCIM URL; {take}")),
+        (root, format!("that is the SCIM URL; {take}")),
+        (&tenant_url, format!("that is the SCIM URL; {take}")),
+        (&page, format!("what answers at {page} is not DynamoDB; {take}")),
+        ("http://127.0.0.1:1", format!("nothing answers at http://127.0.0.1:1; {start}")),
+        ("http://localhost:1", format!("nothing answers at http://localhost:1; {start}")),
+    ] {
+        assert_eq!(refused(&["tenant", "list", "--endpoint-url", url]), expected);
+    }
+    let told = server.refused(&["tenant", "list", "--directory-table", "nope"]);
+    assert!(
+        told.starts_with("there is no table nope at http://") && !told.contains("error"),
+        "{told}"
+    );
 }
 
 #[test]
