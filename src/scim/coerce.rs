@@ -391,11 +391,14 @@ mod tests {
         check("blob", json!("aGVsbG8="), expect![[r#""aGVsbG8=""#]]);
         check("blob", json!("aGVsbG8"), expect![[r#""aGVsbG8""#]]);
         check("blob", json!("-_-_"), expect![[r#""-_-_""#]]);
-        check(
-            "blob",
-            json!("no base64!"),
-            expect!["blob must be base64 text; a string of another form arrived"],
-        );
+        // A line break, as PEM has it, is none either.
+        for text in ["no base64!", "aGVs\nbG8=", "-----aGVsbG8=-----"] {
+            check(
+                "blob",
+                json!(text),
+                expect!["blob must be base64 text; a string of another form arrived"],
+            );
+        }
     }
 
     #[test]

@@ -291,7 +291,9 @@ fn nobodys_machine_and_nobodys_secret_is_in_here() {
     let mut problems = Vec::new();
     let everything = files(&["."], "");
     assert!(everything.iter().any(|path| path == "template.yaml"), "{everything:?}");
-    for path in everything.iter().filter(|path| *path != "tests/it/tidy.rs") {
+    // In a second working tree of git's, `.git` is a file that names the first one.
+    let excepted = ["tests/it/tidy.rs", ".git"];
+    for path in everything.iter().filter(|path| !excepted.contains(&path.as_str())) {
         let Ok(text) = std::fs::read_to_string(source::root().join(path)) else { continue };
         for word in paths.iter().chain(&secrets).filter(|word| text.contains(**word)) {
             problems.push(format!("{path}: {word}"));
