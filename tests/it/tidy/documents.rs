@@ -259,6 +259,12 @@ fn the_readme_shows_the_two_commands() {
     };
     assert!(code.next().is_some_and(|first| first.lines().any(|line| line.trim() == "cargo run")));
     assert!(has("cargo run") && has("cargo test") && has("sam build && sam deploy --guided"));
+    // People's data lie where the README has them put, and must not be committed with a careless `git add`.
+    assert!(readme.contains("--data people.sqlite`"));
+    let ignored = read(".gitignore");
+    assert!(
+        ["*.sqlite", "*.sqlite-*"].iter().all(|name| ignored.lines().any(|line| line == *name))
+    );
     assert!(readme.lines().count() <= 200, "the README has more than 200 lines");
     assert!(
         read("docs/ARCHITECTURE.md").lines().count() <= 250,
