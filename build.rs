@@ -1,5 +1,7 @@
 //! Builds the files under `schemas/` into the program, so that one more attribute or extension is a JSON file and no
 //! Rust. Writes three constants: the schemas, the resource types, and the common attributes.
+//!
+//! The paths in them begin where the package is compiled, not where this ran: two checkouts may share a target directory.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -7,14 +9,12 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=schemas");
-    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("schemas");
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let mut code = String::new();
-    list(&mut code, "SCHEMA_FILES", &root)?;
-    list(&mut code, "RESOURCE_TYPE_FILES", &root.join("resource-types"))?;
-    let common = root.join("common").join("common.json");
-    let common = common.display().to_string();
-    writeln!(code, "const COMMON_FILE: &str = include_str!({common:?});")
-        .map_err(io::Error::other)?;
+    list(&mut code, "SCHEMA_FILES", &root, "schemas")?;
+    list(&mut code, "RESOURCE_TYPE_FILES", &root, "schemas/resource-types")?;
+    let common = include("schemas/common/common.json");
+    writeln!(code, "const COMMON_FILE: &str = {common};").map_err(io::Error::other)?;
     fs::write(
         PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("embedded_schemas.rs"),
         code,
@@ -22,19 +22,25 @@ fn main() -> io::Result<()> {
 }
 
 /// Writes `const NAME: &[&str]` with every `.json` file directly in `folder`, sorted by name.
-fn list(code: &mut String, name: &str, folder: &Path) -> io::Result<()> {
+fn list(code: &mut String, name: &str, root: &Path, folder: &str) -> io::Result<()> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(root.join(folder))? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            files.push(path);
+        let is_json = path.extension().is_some_and(|extension| extension == "json");
+        if let Some(name) = path.file_name().filter(|_| is_json) {
+            files.push(format!("{folder}/{}", name.display()));
         }
     }
     files.sort();
     writeln!(code, "const {name}: &[&str] = &[").map_err(io::Error::other)?;
     for file in files {
-        let file = file.display().to_string();
-        writeln!(code, "    include_str!({file:?}),").map_err(io::Error::other)?;
+        writeln!(code, "    {},", include(&file)).map_err(io::Error::other)?;
     }
     writeln!(code, "];").map_err(io::Error::other)
+}
+
+/// The expression for a file's text.
+fn include(file: &str) -> String {
+    let file = format!("/{file}");
+    format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {file:?}))")
 }
