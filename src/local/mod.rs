@@ -148,6 +148,8 @@ fn environment(engine: &Engine, config: &Config, address: SocketAddr) -> Vec<(St
     let pairs = [
         ("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint()),
         ("AWS_REGION", engine::REGION),
+        // The one that the SDK for Python and the AWS CLI read.
+        ("AWS_DEFAULT_REGION", engine::REGION),
         ("AWS_ACCESS_KEY_ID", engine::KEY_ID),
         ("AWS_SECRET_ACCESS_KEY", engine::KEY_SECRET),
         ("DIRECTORY_TABLE", tables.directory.as_str()),

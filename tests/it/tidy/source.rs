@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Folders that hold what was made, not what was written.
-const MADE: &[&str] = &["target", ".git", ".aws-sam", "proptest-regressions"];
+const MADE: &[&str] =
+    &["target", ".git", ".aws-sam", "proptest-regressions", "node_modules", "dist", "__pycache__"];
 
 /// The repository.
 pub(super) fn root() -> PathBuf {
