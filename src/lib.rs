@@ -20,6 +20,8 @@ pub mod auth;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
+#[cfg(feature = "cli")]
+pub mod demo;
 pub mod http;
 pub mod lambda;
 pub mod limits;

@@ -12,6 +12,8 @@ use crate::store::TenantId;
 const DEFAULT_TENANT: &str = "demo";
 /// The port of `serve` when nobody names one.
 const DEFAULT_PORT: u16 = 8080;
+/// The port of the page of `demo` when nobody names one.
+const DEMO_PORT: u16 = 8090;
 
 /// A SCIM 2.0 endpoint on this machine, and the tenants and tokens of one that is deployed.
 ///
@@ -38,6 +40,8 @@ pub(super) enum Format {
 pub(super) enum Command {
     /// Start the endpoint on this machine, with an embedded DynamoDB
     Serve(ServeArguments),
+    /// Show a sample app that listens to the endpoint, on one page, while a small story is told
+    Demo(DemoArguments),
     /// Create, list, show, disable, enable and delete tenants
     Tenant(TenantArguments),
     /// Issue, list, rotate and revoke tokens
@@ -85,6 +89,13 @@ pub(super) enum LogLevel {
     Warn,
     Info,
     Debug,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArguments {
+    /// The port of the page on 127.0.0.1; 0 takes any free one
+    #[arg(long, value_name = "N", default_value_t = DEMO_PORT)]
+    pub(super) port: u16,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@
 
 mod args;
 mod check;
+mod demo;
 mod docs;
 mod output;
 mod probe;
@@ -112,6 +113,7 @@ async fn dispatch(
     match arguments.command {
         None => serve::run(ServeArguments::default(), host, out).await,
         Some(Command::Serve(serve)) => serve::run(serve, host, out).await,
+        Some(Command::Demo(demo)) => demo::run(&demo, host, out).await,
         Some(Command::Tenant(tenant)) => tenant::run(tenant, host, out).await,
         Some(Command::Token(token)) => token::run(token, host, out).await,
         Some(Command::Check(check)) => check::run(check, host, out).await,

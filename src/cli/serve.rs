@@ -30,10 +30,11 @@ pub(super) async fn run(
     let options = Options { port, data, tenants: unique, rate };
     let started = local::start(options).await;
     let (started, server) = started.map_err(|error| CliError::new(error.to_string()))?;
+    let stopped = stopped();
     out.write(|| text(&started, &host.program()), || json(&started))?;
     // Its tokens are shown; from here on nobody needs them.
     drop(started);
-    server.run(stopped()).await;
+    server.run(stopped).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -57,19 +58,26 @@ fn level(log: Option<LogLevel>, host: &Host) -> Option<String> {
     Some(said.to_owned())
 }
 
-/// Ctrl-C, or the signal with which service managers stop a process.
-async fn stopped() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                result = tokio::signal::ctrl_c() => drop(result),
-            }
-            return;
+/// Ctrl-C, or the signal with which service managers stop a process. They are listened for from this call on, so that it
+/// belongs before the line that tells a script to go ahead.
+#[cfg(unix)]
+pub(super) fn stopped() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+            return drop(tokio::signal::ctrl_c().await);
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
     }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+pub(super) async fn stopped() {
     drop(tokio::signal::ctrl_c().await);
 }
 

@@ -22,6 +22,7 @@ mod bad_input;
 mod check;
 mod cli;
 mod cost;
+mod demo;
 mod exchanges;
 mod lambda;
 mod laws;
