@@ -164,6 +164,13 @@ impl<'a> Entry<'a> {
         self
     }
 
+    /// The version that it tells: the end of a resource is one more, so that a reader that goes by versions does not take
+    /// it for told already.
+    fn version(&self) -> u64 {
+        let end = self.events.contains(&Event::Delete);
+        self.resource.version.saturating_add(u64::from(end))
+    }
+
     /// Whether the resource is gone with this entry.
     fn is_end(&self) -> bool {
         self.events.iter().any(|event| matches!(event, Event::Delete | Event::Swept))
@@ -210,7 +217,7 @@ impl Store {
         }
         item.insert("kind".to_owned(), text(resource.kind.name()));
         item.insert("id".to_owned(), text(resource.id.to_string()));
-        item.insert("version".to_owned(), number(resource.version));
+        item.insert("version".to_owned(), number(entry.version()));
         let document = &resource.document;
         for name in NAMES {
             if let Some(value) = document.text(name) {
