@@ -1,11 +1,17 @@
 # Shortcuts: each target is a plain cargo or sam line, and this is the list of them.
-.PHONY: help run test t expect exchanges fmt lint doc tidy build deploy ci
+.PHONY: help run demo picture test t expect exchanges fmt lint doc tidy build deploy ci
 
 help: ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Start the endpoint on this machine
 	cargo run
+
+demo: ## Show a sample app that listens, while a small story is told
+	cargo run -- demo
+
+picture: ## Take the README's first picture again (needs Chromium)
+	cargo build && python3 tests/suites/screenshot.py target/debug/scimctl docs/images/demo.png
 
 test: ## Run every test
 	cargo test

@@ -4,6 +4,7 @@
 //! It reads files and runs nothing. A check that finds nothing to look at fails, so that moving a file cannot silence it.
 
 mod documents;
+mod snippets;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};

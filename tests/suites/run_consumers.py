@@ -28,6 +28,7 @@ from pathlib import Path
 
 import boto3
 from boto3.dynamodb.conditions import Key
+from boto3.dynamodb.types import TypeSerializer
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "infra" / "example-consumer"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -258,6 +259,66 @@ def old_changes(customer: Customer, ida: str, tom: str) -> None:
     same((customer.acknowledged(), customer.proxy.written), (done, written), "the acknowledgements, when all comes again")
 
 
+def function(customer: Customer) -> None:
+    """The consumer as a Lambda function: behind the stream and behind a queue, in any order, and again."""
+    person = customer.create("noa@example.test")
+    customer.patch(person, active=False)
+    made, left = (item for item in customer.items() if item["id"] == person)
+    handle = "import json, sys, on_change; on_change.handler(json.load(sys.stdin), None)"
+
+    def deliver(*records: dict) -> None:
+        command = [sys.executable, "-c", handle]
+        output = subprocess.run(command, input=json.dumps({"Records": records}), cwd=EXAMPLES / "python",
+                                env=customer.environment, capture_output=True, text=True, timeout=120)
+        same(output.returncode, 0, f"how the function ended, which wrote {output.stderr}")
+
+    def of_stream(name: str, item: dict) -> dict:
+        return {"eventName": name, "dynamodb": {"NewImage": typed(item)}}
+
+    def of_queue(item: dict) -> dict:
+        return {"body": json.dumps({"at": item["at"], "item": typed(item)})}
+
+    deliver(of_stream("INSERT", made))
+    customer.sign_in(person)
+    same(customer.account(person)[1:], (True, 1), "a person of the stream")
+    deliver(of_stream("MODIFY", left), {"eventName": "REMOVE", "dynamodb": {}})
+    same(customer.account(person)[1:], (True, 1), "what the stream tells of acknowledgements and expiry")
+    deliver(of_queue(left), of_queue(made), of_stream("INSERT", made))
+    same(customer.account(person)[1:], (False, 0), "a leaver of the queue, before and after older changes")
+    same(customer.acknowledged()[person] is None, False, "the acknowledgement of the function")
+
+
+def typed(item: dict) -> dict:
+    return {name: TypeSerializer().serialize(value) for name, value in item.items()}
+
+
+def mapping(customer: Customer) -> None:
+    """Memberships become roles, and end with them."""
+    sys.path.insert(0, str(EXAMPLES / "python"))
+    import roles
+
+    people = [customer.create(f"{name}@example.test") for name in ("ria", "bo", "kim")]
+    group = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "Admins"}
+    admins = customer.scim("POST", "/Groups", group | {"members": [{"value": person} for person in people]})["id"]
+    app = customer.app()
+    app.execute("INSERT INTO roles (grp, role) VALUES (?, 'admin')", (admins,))
+
+    def told() -> list[list[str]]:
+        for item in customer.items():
+            roles.act(app, item)
+        return [roles.roles_of(app, person) for person in people]
+
+    same(told(), [["admin"]] * 3, "the members' roles")
+    remove = {"op": "remove", "path": f'members[value eq "{people[0]}"]'}
+    customer.scim("PATCH", f"/Groups/{admins}", {"schemas": [PATCH], "Operations": [remove]})
+    customer.scim("DELETE", f"/Users/{people[1]}")
+    same(told(), [[], [], ["admin"]], "who has left the group, who was deleted, and who is still in it")
+    same(told(), [[], [], ["admin"]], "the same, when all of it is told again")
+    customer.scim("DELETE", f"/Groups/{admins}")
+    same(told(), [[], [], []], "a deleted group gives no role")
+    app.close()
+
+
 def names() -> list[str]:
     """User names that are hard to fold, and every letter of Unicode 3.2 that folding may change, in names of some length.
 
@@ -320,6 +381,9 @@ def main(scimctl: str, typescript: str) -> int:
                 customer = Customer(started, language, commands, proxy, folder)
                 leaver(customer)
                 sign_in(customer)
+                if language == "python":
+                    function(customer)
+                    mapping(customer)
                 proxy.shutdown()
                 print(f"{language}: leaver, kills, old changes, sign-in: ok ({time.monotonic() - began:.0f} s)", flush=True)
 

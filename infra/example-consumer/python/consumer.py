@@ -16,14 +16,29 @@ ACCOUNT = """INSERT INTO accounts (id, name, open, version) VALUES (?, ?, ?, ?) 
     name = excluded.name, open = excluded.open, version = excluded.version WHERE excluded.version > accounts.version"""
 SESSIONS = "DELETE FROM sessions WHERE account = ? AND NOT (SELECT open FROM accounts WHERE id = account)"
 POSITION = "INSERT INTO positions (tenant, at) VALUES (?, ?) ON CONFLICT (tenant) DO UPDATE SET at = excluded.at"
-LAST = 2**53 - 1  # the version of a person who was deleted: the id is never used again, so nothing comes after
 
-tenant, settle = os.environ["TENANT"], float(os.environ.get("SETTLE_SECONDS", "15"))
 journal = boto3.resource("dynamodb").Table(os.environ["JOURNAL_TABLE"])
 app = sqlite3.connect(os.environ["APP_DATABASE"], timeout=30)
 
 
-def changes():
+def act(change):
+    if change.get("kind") == "User" and "userName" in change:
+        with app:  # one transaction
+            app.execute(ACCOUNT, (change["id"], change["userName"], change["active"], int(change["version"])))
+            app.execute(SESSIONS, (change["id"],))
+    if "user.deactivated" in change["events"]:
+        try:
+            journal.update_item(
+                Key={"tenant": change["tenant"], "at": change["at"]},
+                UpdateExpression="SET acknowledged = :now, acknowledgedBy = :app",
+                ConditionExpression=Attr("at").exists() & Attr("acknowledged").not_exists(),
+                ExpressionAttributeValues={":now": datetime.now(timezone.utc).isoformat(), ":app": "example-consumer"},
+            )
+        except journal.meta.client.exceptions.ConditionalCheckFailedException:
+            pass  # acknowledged before, or expired
+
+
+def changes(tenant, settle):
     row = app.execute("SELECT at FROM positions WHERE tenant = ?", (tenant,)).fetchone()
     after = (row[0] if row else "") + "0"  # just behind that item; without one, before all
     ms = int((time.time() - settle) * 1000)
@@ -36,23 +51,9 @@ def changes():
         yield from page["Items"]
 
 
-for change in changes():
-    if change.get("kind") == "User" and "userName" in change:
-        version = LAST if "prov:delete" in change["events"] else int(change["version"])
-        with app:  # one transaction
-            app.execute(ACCOUNT, (change["id"], change["userName"], change["active"], version))
-            app.execute(SESSIONS, (change["id"],))
-    if "user.deactivated" in change["events"]:
-        now = datetime.now(timezone.utc).isoformat()
-        try:
-            journal.update_item(
-                Key={"tenant": tenant, "at": change["at"]},
-                UpdateExpression="SET acknowledged = :now, acknowledgedBy = :app",
-                ConditionExpression=Attr("at").exists() & Attr("acknowledged").not_exists(),
-                ExpressionAttributeValues={":now": now, ":app": "example-consumer"},
-            )
-        except journal.meta.client.exceptions.ConditionalCheckFailedException:
-            pass  # acknowledged before, or expired
-    with app:
-        app.execute(POSITION, (tenant, change["at"]))
-    print(change["at"], *change["events"], flush=True)
+if __name__ == "__main__":
+    for change in changes(os.environ["TENANT"], float(os.environ.get("SETTLE_SECONDS", "15"))):
+        act(change)
+        with app:
+            app.execute(POSITION, (change["tenant"], change["at"]))
+        print(change["at"], *change["events"], flush=True)

@@ -11,7 +11,6 @@ const ACCOUNT = `INSERT INTO accounts (id, name, open, version) VALUES (?, ?, ?,
   name = excluded.name, open = excluded.open, version = excluded.version WHERE excluded.version > accounts.version`;
 const SESSIONS = "DELETE FROM sessions WHERE account = ? AND NOT (SELECT open FROM accounts WHERE id = account)";
 const POSITION = "INSERT INTO positions (tenant, at) VALUES (?, ?) ON CONFLICT (tenant) DO UPDATE SET at = excluded.at";
-const LAST = Number.MAX_SAFE_INTEGER; // the version of a person who was deleted: the id is never used again
 
 const { TENANT: tenant, JOURNAL_TABLE: TableName, APP_DATABASE, SETTLE_SECONDS = "15" } = process.env;
 const journal = DynamoDBDocument.from(new DynamoDBClient());
@@ -32,9 +31,8 @@ const pages = paginateQuery({ client: journal }, {
 for await (const page of pages) {
   for (const change of page.Items ?? []) {
     if (change.kind === "User" && change.userName) {
-      const version = change.events.includes("prov:delete") ? LAST : change.version;
       app.exec("BEGIN IMMEDIATE");
-      app.run(ACCOUNT, [change.id, change.userName, change.active, version]);
+      app.run(ACCOUNT, [change.id, change.userName, change.active, change.version]);
       app.run(SESSIONS, change.id);
       app.exec("COMMIT");
     }

@@ -19,8 +19,6 @@ const ACCOUNT: &str = "INSERT INTO accounts (id, name, open, version) VALUES (?,
 const SESSIONS: &str =
     "DELETE FROM sessions WHERE account = ? AND NOT (SELECT open FROM accounts WHERE id = account)";
 const POSITION: &str = "INSERT INTO positions (tenant, at) VALUES (?, ?) ON CONFLICT (tenant) DO UPDATE SET at = excluded.at";
-/// The version of a person who was deleted: the id is never used again, so nothing comes after.
-const LAST: i64 = i64::MAX;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Failure> {
@@ -56,12 +54,9 @@ async fn main() -> Result<(), Failure> {
         if let (Some("User"), Some(name)) = (string(&change, "kind"), string(&change, "userName")) {
             let id = string(&change, "id");
             let open = change["active"].as_bool().map_err(wrong)?;
-            let version = change["version"].as_n().map_err(wrong)?.parse()?;
+            let version: i64 = change["version"].as_n().map_err(wrong)?.parse()?;
             let transaction = app.transaction()?;
-            transaction.execute(
-                ACCOUNT,
-                params![id, name, open, if is("prov:delete") { LAST } else { version }],
-            )?;
+            transaction.execute(ACCOUNT, params![id, name, open, version])?;
             transaction.execute(SESSIONS, [id])?;
             transaction.commit()?;
         }
