@@ -61,7 +61,9 @@ pub async fn delete(
 async fn disable(store: &Store, moment: &Moment, tenant: &TenantId) -> Result<(), AdminError> {
     with_settings(store, moment, tenant, async |cx| match cx.settings.status {
         Status::Deleting => Ok(()),
-        Status::Enabled | Status::Disabled => Ok(store.set_status(cx, Status::Deleting).await?),
+        Status::Enabled | Status::Disabled | Status::Released => {
+            Ok(store.set_status(cx, Status::Deleting).await?)
+        }
     })
     .await
 }

@@ -4,11 +4,16 @@
 //! settings changed meanwhile reads them again, a bounded number of times.
 
 pub mod delete;
+pub mod migrate;
+pub mod release;
+pub mod resync;
 pub mod tenants;
 pub mod tokens;
 
 use std::error::Error;
 use std::fmt;
+
+use uuid::Uuid;
 
 use crate::limits::{MATCH_ATTRIBUTES_MAX, TOKEN_LABEL_CHARS_MAX, TOKENS_MAX};
 use crate::moment::Moment;
@@ -30,6 +35,14 @@ pub enum AdminError {
     TenantExists(TenantId),
     /// It is being deleted.
     BeingDeleted(TenantId),
+    /// It is released.
+    Released(TenantId),
+    /// A newer version of this program has moved it to a format that this one does not know.
+    NewerFormat(TenantId, u64),
+    /// It is written to in the format before, pass after pass.
+    StillOld(TenantId),
+    /// Its journal has no beginning of a resync there.
+    NoResync(TenantId, Uuid),
     /// A match attribute that people cannot be found by: as it was given, and why not.
     MatchAttribute(String, &'static str),
     /// More match attributes than a tenant may have.
@@ -65,6 +78,21 @@ impl fmt::Display for AdminError {
                 f,
                 "the tenant {tenant} is being deleted; run `scimctl tenant delete {tenant}` to its end, then the name is free"
             ),
+            Self::Released(tenant) => write!(
+                f,
+                "the tenant {tenant} is released: its calls are refused already; `scimctl tenant enable {tenant}` takes SCIM up again"
+            ),
+            Self::NewerFormat(tenant, format) => write!(
+                f,
+                "{tenant} has users or groups of format {format}, which a newer version has written; use that version"
+            ),
+            Self::StillOld(tenant) => write!(
+                f,
+                "an older version or a long import still writes to {tenant} in the format before; deploy this version everywhere, let the import end, then run the same command again"
+            ),
+            Self::NoResync(tenant, since) => {
+                write!(f, "no resync of {tenant} began at {since}; run it without --since")
+            }
             Self::MatchAttribute(text, why) => write!(
                 f,
                 "{text}: {why}; a match attribute is a text attribute of users, such as emails.value or externalId"
@@ -107,6 +135,10 @@ impl Error for AdminError {
             Self::NoTenant(_)
             | Self::TenantExists(_)
             | Self::BeingDeleted(_)
+            | Self::Released(_)
+            | Self::NewerFormat(..)
+            | Self::StillOld(_)
+            | Self::NoResync(..)
             | Self::MatchAttribute(..)
             | Self::TooManyMatchAttributes
             | Self::Label
@@ -149,7 +181,7 @@ async fn with_settings<T>(
 /// A tenant that is being deleted only goes on being deleted.
 fn not_deleting(tenant: &TenantId, settings: &Settings) -> Result<(), AdminError> {
     match settings.status {
-        Status::Enabled | Status::Disabled => Ok(()),
+        Status::Enabled | Status::Disabled | Status::Released => Ok(()),
         Status::Deleting => Err(AdminError::BeingDeleted(tenant.clone())),
     }
 }

@@ -1,4 +1,4 @@
-//! Tenants: create, list, show, enable, disable. Their end is in `delete`.
+//! Tenants: create, list, show, enable, disable. Their ends are in `release` and `delete`.
 
 use super::tokens::{self, Token};
 use super::{ACTOR, AdminError, not_deleting, with_settings};
@@ -149,35 +149,43 @@ pub async fn show(
     })
 }
 
-/// Serves a tenant's calls again.
+/// Serves a tenant's calls again. Returns what it was before: the tokens of one that was released are revoked.
 ///
 /// # Errors
 /// When there is none of that name, or it is being deleted.
-pub async fn enable(store: &Store, moment: &Moment, tenant: &TenantId) -> Result<(), AdminError> {
+pub async fn enable(
+    store: &Store,
+    moment: &Moment,
+    tenant: &TenantId,
+) -> Result<Status, AdminError> {
     set_status(store, moment, tenant, Status::Enabled).await
 }
 
 /// Refuses a tenant's calls with 403 from now on (within the time for which tokens are remembered).
 ///
 /// # Errors
-/// When there is none of that name, or it is being deleted.
+/// When there is none of that name, or it is being deleted, or it is released.
 pub async fn disable(store: &Store, moment: &Moment, tenant: &TenantId) -> Result<(), AdminError> {
-    set_status(store, moment, tenant, Status::Disabled).await
+    set_status(store, moment, tenant, Status::Disabled).await.map(|_| ())
 }
 
-/// A tenant that is so already is left alone.
+/// A tenant that is so already is left alone. Returns what it was before.
 async fn set_status(
     store: &Store,
     moment: &Moment,
     tenant: &TenantId,
     status: Status,
-) -> Result<(), AdminError> {
+) -> Result<Status, AdminError> {
     with_settings(store, moment, tenant, async |cx| {
         not_deleting(cx.tenant, cx.settings)?;
-        if cx.settings.status == status {
-            return Ok(());
+        let before = cx.settings.status;
+        if before == Status::Released && status == Status::Disabled {
+            return Err(AdminError::Released(tenant.clone()));
         }
-        Ok(store.set_status(cx, status).await?)
+        if before != status {
+            store.set_status(cx, status).await?;
+        }
+        Ok(before)
     })
     .await
 }

@@ -17,6 +17,7 @@ pub use token::TokenSecret;
 
 use crate::limits::TOKEN_CACHE_MAX;
 use crate::moment::Moment;
+use crate::store::settings::Status;
 use crate::store::tokens::Grant;
 use crate::store::{Cx, Settings, Store, StoreError, TenantId};
 
@@ -46,7 +47,7 @@ impl Caller {
     }
 }
 
-/// Why a caller is not let in. Each is 401.
+/// Why a caller is not let in. Each is 401, but for [`Denied::Released`].
 #[derive(Debug)]
 pub enum Denied {
     /// There is no `Authorization` header, or one of another scheme.
@@ -57,6 +58,8 @@ pub enum Denied {
     Expired,
     /// The token was revoked.
     Revoked,
+    /// The token was revoked because its tenant was released.
+    Released,
     /// The look-up failed: not the caller's fault.
     Failed(StoreError),
 }
@@ -95,7 +98,8 @@ impl Authenticator {
             grant
         };
         if grant.revoked.is_some() {
-            return Err(Denied::Revoked);
+            let released = grant.settings.status == Status::Released;
+            return Err(if released { Denied::Released } else { Denied::Revoked });
         }
         if moment.now() >= grant.valid_until {
             return Err(Denied::Expired);

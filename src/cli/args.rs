@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::limits::{TENANT_RATE_MIN, TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX};
+use crate::moment::Timestamp;
 use crate::scim::discovery::GroupNames;
 use crate::store::TenantId;
 
@@ -42,12 +43,16 @@ pub(super) enum Command {
     Serve(ServeArguments),
     /// Show a sample app that listens to the endpoint, on one page, while a small story is told
     Demo(DemoArguments),
-    /// Create, list, show, disable, enable and delete tenants
+    /// Create, list, show, disable, enable, release and delete tenants
     Tenant(TenantArguments),
     /// Issue, list, rotate and revoke tokens
     Token(TokenArguments),
     /// Prove a tenant's data whole
     Check(CheckArguments),
+    /// Move users and groups to the format of this version
+    Migrate(MigrateArguments),
+    /// Tell the app again how everything is
+    Resync(ResyncArguments),
     /// Print documents for your customers
     Docs(DocsArguments),
 }
@@ -140,6 +145,15 @@ pub(super) enum TenantCommand {
         /// Its name
         #[arg(value_parser = tenant)]
         tenant: TenantId,
+    },
+    /// End SCIM for a tenant whose people stay: its calls get 403, its tokens are revoked, the journal says so
+    Release {
+        /// Its name
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+        /// Do not ask for the name again
+        #[arg(long)]
+        yes: bool,
     },
     /// Delete a tenant with everything that it has
     Delete {
@@ -235,6 +249,68 @@ pub(super) struct CheckArguments {
     pub(super) place: Place,
 }
 
+/// Move users and groups to the format of this version.
+///
+/// Run it when the deployment is complete: no function of an older version runs any more, no gradual deployment is under
+/// way, no import is running. After it a version that knows only the format before cannot read these people, so first
+/// be sure that you will not go back to one. It may be stopped and run again, and runs beside live traffic.
+#[derive(Debug, Args)]
+pub(super) struct MigrateArguments {
+    /// The tenant
+    #[arg(value_parser = tenant, required_unless_present = "all", conflicts_with = "all")]
+    pub(super) tenant: Option<TenantId>,
+
+    /// Every tenant
+    #[arg(long)]
+    pub(super) all: bool,
+
+    /// Only count the items of each format
+    #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
+    pub(super) status: bool,
+
+    /// Only say what would be done
+    #[arg(long, conflicts_with = "yes")]
+    pub(super) dry_run: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+
+    #[command(flatten)]
+    pub(super) place: Place,
+}
+
+/// Tell the app again how everything is.
+///
+/// Each user and group gets a version above any that an app can have seen, and an item in the journal (misc:snapshot). Run
+/// it after a restore, when the app's cursor has expired, or when the app has lost its database.
+#[derive(Debug, Args)]
+pub(super) struct ResyncArguments {
+    /// The tenant
+    #[arg(value_parser = tenant)]
+    pub(super) tenant: TenantId,
+
+    /// Only users
+    #[arg(long, conflicts_with = "groups")]
+    pub(super) users: bool,
+
+    /// Only groups
+    #[arg(long)]
+    pub(super) groups: bool,
+
+    /// Go on with the run that began there, as it said when it stopped
+    #[arg(long, value_name = "ID")]
+    pub(super) since: Option<uuid::Uuid>,
+
+    /// First switch off whoever has left after that time by what the journal says, such as 2026-11-21T08:00:00Z: the
+    /// instant to which the Directory table was restored
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) leavers_after: Option<Timestamp>,
+
+    #[command(flatten)]
+    pub(super) place: Place,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct DocsArguments {
     #[command(subcommand)]
@@ -289,6 +365,12 @@ pub(super) struct Place {
 
 fn tenant(text: &str) -> Result<TenantId, String> {
     TenantId::parse(text).map_err(|error| error.to_string())
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| {
+        "a time is written like 2026-11-21T08:00:00Z, in UTC or with a zone".to_owned()
+    })
 }
 
 fn days() -> clap::builder::RangedI64ValueParser<i64> {

@@ -9,8 +9,10 @@ mod args;
 mod check;
 mod demo;
 mod docs;
+mod migrate;
 mod output;
 mod probe;
+mod resync;
 mod serve;
 mod site;
 mod tenant;
@@ -117,6 +119,8 @@ async fn dispatch(
         Some(Command::Tenant(tenant)) => tenant::run(tenant, host, out).await,
         Some(Command::Token(token)) => token::run(token, host, out).await,
         Some(Command::Check(check)) => check::run(check, host, out).await,
+        Some(Command::Migrate(migrate)) => migrate::run(migrate, host, out).await,
+        Some(Command::Resync(resync)) => resync::run(resync, host, out).await,
         Some(Command::Docs(docs)) => docs::run(&docs, out),
     }
 }

@@ -12,6 +12,7 @@ use super::output::{CliError, Output, counted, fields, minute, minute_or_never, 
 use super::site::{self, Site};
 use super::token;
 use crate::admin::delete::{self, Step};
+use crate::admin::release;
 use crate::admin::tenants::{self, Choice, Listed, Overview};
 use crate::store::settings::{Status, word_of};
 use crate::store::{Settings, TenantId};
@@ -36,16 +37,30 @@ pub(super) async fn run(
         }
         TenantCommand::Disable { tenant } => {
             tenants::disable(store, &moment, &tenant).await?;
-            let effect = "within 30 s, its calls are answered 403";
+            let effect = "within 30 s, its calls are answered 403.";
             changed(&tenant, Status::Disabled, effect, out)?;
         }
         TenantCommand::Enable { tenant } => {
-            tenants::enable(store, &moment, &tenant).await?;
-            changed(&tenant, Status::Enabled, "within 30 s, its calls are served", out)?;
+            let before = tenants::enable(store, &moment, &tenant).await?;
+            let effect = if before == Status::Released {
+                format!(
+                    "its tokens were revoked when it was released, so it needs a new one:\n  scimctl token issue {tenant}{}",
+                    site.flags
+                )
+            } else {
+                "within 30 s, its calls are served.".to_owned()
+            };
+            changed(&tenant, Status::Enabled, &effect, out)?;
+        }
+        TenantCommand::Release { tenant, yes } => {
+            if !yes {
+                confirm(&tenants::show(store, &moment, &tenant).await?, End::Release)?;
+            }
+            released(&tenant, release::release(store, &moment, &tenant).await?, out)?;
         }
         TenantCommand::Delete { tenant, yes } => {
             if !yes {
-                confirm(&tenants::show(store, &moment, &tenant).await?)?;
+                confirm(&tenants::show(store, &moment, &tenant).await?, End::Delete)?;
             }
             remove(&site, host, &tenant, out).await?;
         }
@@ -154,28 +169,54 @@ fn changed(
     out: &mut Output,
 ) -> Result<(), CliError> {
     out.write(
-        || format!("The tenant {tenant} is {}: {effect}.", status.word()),
+        || format!("The tenant {tenant} is {}: {effect}", status.word()),
         || json!({ "tenant": tenant.as_str(), "status": status.word() }),
     )
 }
 
+fn released(tenant: &TenantId, tokens: usize, out: &mut Output) -> Result<(), CliError> {
+    let status = Status::Released.word();
+    out.write(
+        || {
+            let tokens = counted(tokens, "token is", "tokens are");
+            format!(
+                "The tenant {tenant} is {status}: within 30 s, its calls are answered 403; {tokens} revoked; its people and groups stay as they are, and the journal says so to the app."
+            )
+        },
+        || json!({ "tenant": tenant.as_str(), "status": status, "tokens_revoked": tokens }),
+    )
+}
+
+/// How a tenant is to end.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Release,
+    Delete,
+}
+
 /// Asks for the name again, of a person. A script says `--yes`.
-fn confirm(overview: &Overview) -> Result<(), CliError> {
+fn confirm(overview: &Overview, end: End) -> Result<(), CliError> {
     let tenant = &overview.tenant;
-    if !io::stdin().is_terminal() {
-        let text = format!(
-            "nobody can be asked here: to delete {tenant} with everything that it has, add --yes"
-        );
-        return Err(CliError::new(text));
-    }
     let users = counted(overview.users, "user", "users");
     let groups = counted(overview.groups, "group", "groups");
     let tokens = counted(overview.tokens.len(), "token", "tokens");
+    let (to_do, effect) = match end {
+        End::Release => (
+            format!("end SCIM for {tenant}"),
+            format!(
+                "This revokes every token of {tenant} and ends SCIM; {users} and {groups} stay."
+            ),
+        ),
+        End::Delete => (
+            format!("delete {tenant} with everything that it has"),
+            format!("This deletes {tenant} for good: {users}, {groups}, {tokens}, its journal."),
+        ),
+    };
+    if !io::stdin().is_terminal() {
+        return Err(CliError::new(format!("nobody can be asked here: to {to_do}, add --yes")));
+    }
     let mut err = io::stderr().lock();
-    write!(
-        err,
-        "This deletes {tenant} for good: {users}, {groups}, {tokens}, its journal.\nType its name again: "
-    )?;
+    write!(err, "{effect}\nType its name again: ")?;
     err.flush()?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer)?;

@@ -20,6 +20,9 @@ use crate::store::journal::Refusal;
 use crate::store::settings::Status;
 use crate::telemetry::RequestLine;
 
+/// What the calls of a tenant are told that does without SCIM from now on.
+const RELEASED: &str = "provisioning has been released for this workspace: its people stay, and nothing is synchronised any more; to take it up again, ask whoever gave you the secret token for a new one";
+
 /// Answers a request.
 pub(super) async fn respond(
     app: &App,
@@ -79,7 +82,7 @@ fn fail_lost(lost: &Lost, base_path: &str, line: &mut RequestLine) -> Response<B
     }
 }
 
-/// Who calls (RFC 6750 §3): each 401 says what to do about it.
+/// Who calls (RFC 6750 §3): each refusal says what to do about it.
 async fn authenticate(app: &App, request: &Request, moment: &Moment) -> Result<Caller, Failure> {
     let header = request.header(header::AUTHORIZATION);
     let denied = match app.authenticator.authenticate(&app.store, moment, header).await {
@@ -88,6 +91,7 @@ async fn authenticate(app: &App, request: &Request, moment: &Moment) -> Result<C
     };
     let detail = match denied {
         Denied::Failed(error) => return Err(error.into()),
+        Denied::Released => return Err(ScimError::new(ErrorKind::Forbidden, RELEASED).into()),
         Denied::Missing => "send the secret token in the Authorization header, as Bearer <token>",
         Denied::Unknown => {
             "the secret token is not valid; copy it again, whole, or ask for a new one"
@@ -102,6 +106,7 @@ async fn authenticate(app: &App, request: &Request, moment: &Moment) -> Result<C
 fn admit(app: &App, caller: &Caller, moment: &Moment) -> Result<(), Failure> {
     match caller.settings().status {
         Status::Enabled => {}
+        Status::Released => return Err(ScimError::new(ErrorKind::Forbidden, RELEASED).into()),
         Status::Disabled | Status::Deleting => {
             let detail =
                 "provisioning is switched off for this workspace; its owner can switch it on again";

@@ -179,6 +179,11 @@ impl<'a> ItemReader<'a> {
         Self::of_format(item, if of_resource { RESOURCE_FORMAT } else { FORMAT })
     }
 
+    /// Without a look at its format.
+    pub(super) fn unread(item: &'a Item) -> Self {
+        Self(item)
+    }
+
     fn of_format(item: &'a Item, newest: u64) -> Result<Self, StoreError> {
         let reader = Self(item);
         let format: u64 = reader.number("v")?;

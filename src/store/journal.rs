@@ -271,6 +271,20 @@ impl Store {
         self.put_alone(cx.moment, &self.tables.journal, item).await
     }
 
+    /// The item that tells of a tenant itself, and the version of what happened to it.
+    pub(super) fn item_of_tenant(
+        &self,
+        cx: &Cx<'_>,
+        at: Uuid,
+        (event, version): (Event, u64),
+    ) -> Item {
+        let mut item = self.head(cx, at, &[event]);
+        item.insert("kind".to_owned(), text("Tenant"));
+        item.insert("id".to_owned(), text(cx.tenant.as_str()));
+        item.insert("version".to_owned(), number(version));
+        item
+    }
+
     /// What every item of the journal has.
     fn head(&self, cx: &Cx<'_>, at: Uuid, events: &[Event]) -> Item {
         let names: Vec<&str> = events.iter().map(|event| event.name()).collect();

@@ -234,7 +234,7 @@ impl Store {
     }
 }
 
-/// A failed read: the SDK has retried already.
+/// A failed call that may be repeated, such as a read: the SDK has retried already.
 pub(super) fn read_error<E>(error: SdkError<E>) -> StoreError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,

@@ -29,6 +29,8 @@ pub enum Status {
     Enabled,
     /// 403.
     Disabled,
+    /// 403: the tenant does without SCIM from now on, and its people stay. It has no live tokens.
+    Released,
     /// Being deleted: 403 until the Secrets rows are gone, then 401.
     Deleting,
 }
@@ -39,12 +41,14 @@ impl Status {
         match self {
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
+            Self::Released => "released",
             Self::Deleting => "deleting",
         }
     }
 
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Enabled, Self::Disabled, Self::Deleting].into_iter().find(|s| s.word() == word)
+        let all = [Self::Enabled, Self::Disabled, Self::Released, Self::Deleting];
+        all.into_iter().find(|status| status.word() == word)
     }
 }
 

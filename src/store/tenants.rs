@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::item::{FORMAT, Item, ItemReader, bare, key_of, number, text};
+use super::journal::Event;
 use super::keys::{Key, REGISTRY};
 use super::settings::{Settings, Status};
 use super::tokens::secret_key;
@@ -13,6 +14,15 @@ use crate::moment::{Moment, Timestamp};
 
 /// Prefix of the registry's rows.
 const ROWS: &str = "tenant#";
+
+/// What a change of the settings means for the live tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tokens {
+    /// They stay, with the new settings in their rows.
+    Stay,
+    /// They open nothing any more.
+    Revoked,
+}
 
 /// A tenant as it is listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,12 +110,42 @@ impl Store {
     /// # Errors
     /// [`StoreError::Stale`] when the settings changed meanwhile: read them again.
     pub async fn set_status(&self, cx: &Cx<'_>, status: Status) -> Result<(), StoreError> {
+        let after = Settings { status, ..cx.settings.clone() };
+        self.change_settings(cx, after, Tokens::Stay).await.map(|_| ())
+    }
+
+    /// Has the tenant's users and groups written in that format from now on. Whoever remembers a token still writes the
+    /// one before, for as long as tokens are remembered.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the settings changed meanwhile: read them again.
+    pub async fn set_resource_format(&self, cx: &Cx<'_>, format: u64) -> Result<(), StoreError> {
+        let after = Settings { resource_format: format, ..cx.settings.clone() };
+        self.change_settings(cx, after, Tokens::Stay).await.map(|_| ())
+    }
+
+    /// Releases a tenant: SCIM ends, every live token is revoked, the journal says so, the people stay. Returns how many
+    /// tokens that were.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the settings changed meanwhile: read them again.
+    pub async fn release(&self, cx: &Cx<'_>) -> Result<usize, StoreError> {
+        let after = Settings { status: Status::Released, ..cx.settings.clone() };
+        self.change_settings(cx, after, Tokens::Revoked).await
+    }
+
+    /// One transaction over the settings and the live tokens' rows; returns how many of these there are.
+    async fn change_settings(
+        &self,
+        cx: &Cx<'_>,
+        mut after: Settings,
+        tokens: Tokens,
+    ) -> Result<usize, StoreError> {
         let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
         let now = cx.moment.now();
-        let tokens = self.token_infos(cx).await?;
-        let mut after = cx.settings.clone();
-        after.status = status;
-        after.version += 1;
+        let mut alive = self.token_infos(cx).await?;
+        alive.retain(|token| token.is_alive(now));
+        after.version = cx.settings.version + 1;
         let done = self
             .commit(cx.moment, tenant, Trace::Written(Key::settings()), |t| {
                 let mut set = Item::new();
@@ -117,15 +157,23 @@ impl Store {
                 let as_read = Condition::Equal(vec![("settingsVersion", version)]);
                 let key = key_of(tenant, &Key::settings());
                 t.update(Role::Own, table, key, change, as_read)?;
-                for token in tokens.iter().filter(|token| token.is_alive(now)) {
+                for token in &alive {
+                    if tokens == Tokens::Revoked {
+                        self.add_revocation(t, cx, token, for_rows.clone())?;
+                        continue;
+                    }
                     let change = Change { set: for_rows.clone(), ..Change::default() };
                     let row = secret_key(&token.digest);
                     t.update(Role::Own, &self.tables.secrets, row, change, Condition::Present)?;
                 }
+                if tokens == Tokens::Revoked {
+                    let item = self.item_of_tenant(cx, t.at(), (Event::Released, after.version));
+                    t.put(Role::Free, &self.tables.journal, item, Condition::Any)?;
+                }
                 Ok(())
             })
             .await;
-        done.map_err(Cancelled::error)
+        done.map(|()| alive.len()).map_err(Cancelled::error)
     }
 
     /// Deletes up to a transaction's size of a tenant's items: first the journal's, then the Directory's, the settings

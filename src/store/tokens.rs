@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::types::AttributeValue;
+
 use super::item::{FORMAT, Item, ItemReader, bare, key_of, number, text};
 use super::keys::{self, Key};
 use super::settings::Settings;
@@ -156,24 +158,35 @@ impl Store {
     /// # Errors
     /// [`StoreError::Stale`] when it is gone meanwhile.
     pub async fn revoke(&self, cx: &Cx<'_>, token: &TokenInfo) -> Result<(), StoreError> {
-        let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
-        let now = cx.moment.now();
-        let kept = now.plus_seconds(TOKEN_ROW_KEPT_DAYS * 86_400).unix_seconds();
+        let trace = Trace::Written(Key::token(&token.id));
         let done = self
-            .commit(cx.moment, tenant, Trace::Written(Key::token(&token.id)), |t| {
-                let revoked = ("revoked".to_owned(), text(now.to_string()));
-                let set = vec![revoked.clone(), ("rid".to_owned(), text(t.written_by()))];
-                let change = Change { set, ..Change::default() };
-                let key = key_of(tenant, &Key::token(&token.id));
-                t.update(Role::Own, table, key, change, Condition::Present)?;
-                let set = vec![revoked, (EXPIRES.to_owned(), number(kept))];
-                let change = Change { set, ..Change::default() };
-                let row = secret_key(&token.digest);
-                t.update(Role::Own, &self.tables.secrets, row, change, Condition::Present)?;
-                Ok(())
+            .commit(cx.moment, cx.tenant.as_str(), trace, |t| {
+                self.add_revocation(t, cx, token, Vec::new())
             })
             .await;
         done.map_err(Cancelled::error)
+    }
+
+    /// The actions that revoke a token; `others` are attributes that its row gets beside.
+    pub(super) fn add_revocation(
+        &self,
+        t: &mut Transaction,
+        cx: &Cx<'_>,
+        token: &TokenInfo,
+        others: Vec<(String, AttributeValue)>,
+    ) -> Result<(), StoreError> {
+        let now = cx.moment.now();
+        let kept = now.plus_seconds(TOKEN_ROW_KEPT_DAYS * 86_400).unix_seconds();
+        let revoked = ("revoked".to_owned(), text(now.to_string()));
+        let set = vec![revoked.clone(), ("rid".to_owned(), text(t.written_by()))];
+        let change = Change { set, ..Change::default() };
+        let key = key_of(cx.tenant.as_str(), &Key::token(&token.id));
+        t.update(Role::Own, &self.tables.directory, key, change, Condition::Present)?;
+        let mut set = others;
+        set.extend([revoked, (EXPIRES.to_owned(), number(kept))]);
+        let change = Change { set, ..Change::default() };
+        let row = secret_key(&token.digest);
+        t.update(Role::Own, &self.tables.secrets, row, change, Condition::Present)
     }
 
     /// Removes a token without a trace.

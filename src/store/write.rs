@@ -454,7 +454,7 @@ impl Store {
                 let refused = error
                     .as_service_error()
                     .is_some_and(UpdateItemError::is_conditional_check_failed_exception);
-                if refused { Ok(false) } else { Err(backend(error)) }
+                if refused { Ok(false) } else { Err(super::read::read_error(error)) }
             }
         }
     }

@@ -4,6 +4,7 @@
 //! tables of the test's own.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use scim_endpoint::admin::tokens::{self, Issued, Life};
 use scim_endpoint::auth::TokenSecret;
 use scim_endpoint::config::Config;
 use scim_endpoint::http::{App as Service, Request, decode_path, handle};
@@ -132,20 +134,55 @@ impl App {
             (Some(engine), endpoint)
         };
         let reached = through(endpoint.clone()).await;
-        Self::over(engine, endpoint, reached, change).await
-    }
-
-    async fn over(
-        engine: Option<Engine>,
-        endpoint: String,
-        reached: String,
-        change: impl FnOnce(Config) -> Config,
-    ) -> Self {
-        let clock = Arc::new(TestClock::default());
         let tables = match &engine {
             Some(_) => Tables::local(),
             None => own_tables(),
         };
+        let mut app = Self::over((engine, endpoint), &reached, tables, change).await;
+        for name in ["acme", "globex"] {
+            let tenant = TenantId::parse(name).unwrap();
+            let token = app.create_tenant(&tenant, &Settings::default()).await;
+            app.tenants.push((tenant, token));
+        }
+        app
+    }
+
+    /// Over a data file of the local server's, with a fresh token for each of these tenants of it.
+    pub(crate) async fn open(data: &Path, names: &[&str]) -> Self {
+        let engine = Engine::start(Some(data)).await.expect("the file is read");
+        let endpoint = engine.endpoint().to_owned();
+        let place = (Some(engine), endpoint.clone());
+        let mut app = Self::over(place, &endpoint, Tables::local(), |config| config).await;
+        for name in names {
+            let tenant = TenantId::parse(name).unwrap();
+            let token = app.issue(&tenant).await.secret;
+            app.tenants.push((tenant, token));
+        }
+        app
+    }
+
+    /// Another process with the same clock over these tables of the same engine; those that are not there are created.
+    /// It has no tokens of its own.
+    pub(crate) async fn beside(
+        &self,
+        tables: Tables,
+        change: impl FnOnce(Config) -> Config,
+    ) -> Self {
+        let place = (None, self.endpoint.clone());
+        let mut app = Self::over(place, &self.endpoint, tables, change).await;
+        app.clock = Arc::clone(&self.clock);
+        // Its moments must not be those of the first.
+        app.seed = AtomicU64::new(1 << 32);
+        app
+    }
+
+    async fn over(
+        (engine, endpoint): (Option<Engine>, String),
+        reached: &str,
+        tables: Tables,
+        change: impl FnOnce(Config) -> Config,
+    ) -> Self {
+        let clock = Arc::new(TestClock::default());
         let config = change(Config {
             tables: tables.clone(),
             base_path: BASE_PATH.to_owned(),
@@ -155,27 +192,28 @@ impl App {
             journal_days: JOURNAL_KEPT_DAYS,
         });
         let catalog = Arc::new(Catalog::embedded().expect("the schemas are read"));
-        let sdk = scim_endpoint::local::sdk_config(&reached);
+        let sdk = scim_endpoint::local::sdk_config(reached);
         // The machine may be busy with other tests: what is tested is what happens, not how fast.
         let minute = Duration::from_mins(1);
         let patience = Patience { connect: minute, attempt: minute, operation: minute };
         let store = Store::connect_with(&sdk, tables, catalog, patience)
             .with_journal_days(config.journal_days);
         store.create_tables().await.expect("the tables are created");
-        let mut app = Self {
+        Self {
             service: Service::new(store, config),
             _engine: engine,
             endpoint,
             tenants: Vec::new(),
             clock,
             seed: AtomicU64::new(1),
-        };
-        for name in ["acme", "globex"] {
-            let tenant = TenantId::parse(name).unwrap();
-            let token = app.create_tenant(&tenant, &Settings::default()).await;
-            app.tenants.push((tenant, token));
         }
-        app
+    }
+
+    /// A token as `scimctl token issue` makes it.
+    pub(crate) async fn issue(&self, tenant: &TenantId) -> Issued {
+        let (moment, life) = (self.moment(), Life::days(7));
+        let issued = tokens::issue(self.store(), &moment, tenant, "test", life).await;
+        issued.expect("a token is issued")
     }
 
     /// Another tenant, and a token for it.

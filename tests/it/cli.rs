@@ -31,7 +31,7 @@ const VARIABLES: [&str; 7] = [
     "RUST_LOG",
 ];
 
-fn scimctl(arguments: &[&str]) -> Command {
+pub(crate) fn scimctl(arguments: &[&str]) -> Command {
     let mut command = Command::new(SCIMCTL);
     command.args(arguments).stdin(Stdio::null());
     for name in VARIABLES {
@@ -41,17 +41,17 @@ fn scimctl(arguments: &[&str]) -> Command {
 }
 
 /// A path that nothing else uses; removed with the value.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let unique = format!("scimctl-{}-{name}", std::process::id());
         let path = std::env::temp_dir().join(unique);
         std::fs::create_dir_all(&path).expect("a directory");
         Self(path)
     }
 
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.0.join(name).to_str().expect("UTF-8").to_owned()
     }
 }
@@ -63,13 +63,13 @@ impl Drop for Scratch {
 }
 
 /// A running `scimctl serve --format json`.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     started: Value,
 }
 
 impl Server {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let all = [&["serve", "--port", "0", "--format", "json"], arguments].concat();
         let mut child = scimctl(&all).stdout(Stdio::piped()).spawn().expect("it starts");
         let mut line = String::new();
@@ -80,20 +80,20 @@ impl Server {
         Self { child, started }
     }
 
-    fn base_url(&self) -> &str {
+    pub(crate) fn base_url(&self) -> &str {
         self.started["base_url"].as_str().expect("a URL")
     }
 
-    fn endpoint(&self) -> &str {
+    pub(crate) fn endpoint(&self) -> &str {
         self.started["dynamodb_endpoint"].as_str().expect("a URL")
     }
 
-    fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &str {
         self.started["tenants"][0]["token"].as_str().expect("a token")
     }
 
     /// A request below the base URL, over a connection of its own.
-    fn call(&self, token: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) fn call(&self, token: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let rest = self.base_url().strip_prefix("http://").expect("http");
         let (host, base) = rest.split_once('/').expect("a path");
@@ -111,13 +111,13 @@ impl Server {
         (status.expect("a status"), serde_json::from_str(body).unwrap_or(Value::Null))
     }
 
-    fn status(&self, token: &str) -> u16 {
+    pub(crate) fn status(&self, token: &str) -> u16 {
         self.call(token, "GET", "/Users?count=1", &Value::Null).0
     }
 
     /// Runs a command against this server and gives back its JSON.
     #[track_caller]
-    fn run(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Value {
         let place = ["--endpoint-url", self.endpoint(), "--format", "json"];
         let output = scimctl(&[arguments, &place].concat()).output().expect("it runs");
         let out = String::from_utf8(output.stdout).expect("UTF-8");
@@ -129,13 +129,13 @@ impl Server {
 
     /// Runs a command against this server that has to be refused, and gives back why.
     #[track_caller]
-    fn refused(&self, arguments: &[&str]) -> String {
+    pub(crate) fn refused(&self, arguments: &[&str]) -> String {
         refused(&[arguments, &["--endpoint-url", self.endpoint()]].concat())
     }
 
     /// What a command against this server writes for people.
     #[track_caller]
-    fn text(&self, arguments: &[&str]) -> String {
+    pub(crate) fn text(&self, arguments: &[&str]) -> String {
         let all = [arguments, &["--endpoint-url", self.endpoint()]].concat();
         let output = scimctl(&all).output().expect("it runs");
         assert!(output.status.success(), "{output:?}");

@@ -20,17 +20,27 @@ pub(crate) fn client(app: &App) -> aws_sdk_dynamodb::Client {
 
 /// All items of the first tenant's partition by their sort keys.
 pub(crate) async fn partition(app: &App) -> BTreeMap<String, Item> {
+    partition_of(app, app.tenant().as_str()).await
+}
+
+/// All items of a tenant's partition by their sort keys.
+pub(crate) async fn partition_of(app: &App, tenant: &str) -> BTreeMap<String, Item> {
     let table = app.store().tables().directory.clone();
-    read(app, &table, "key").await
+    read(app, (&table, "key"), tenant).await
 }
 
 /// All items of the first tenant's journal by their time.
 pub(crate) async fn journal(app: &App) -> BTreeMap<String, Item> {
-    let table = app.store().tables().journal.clone();
-    read(app, &table, "at").await
+    journal_of(app, app.tenant().as_str()).await
 }
 
-async fn read(app: &App, table: &str, range: &str) -> BTreeMap<String, Item> {
+/// All items of a tenant's journal by their time.
+pub(crate) async fn journal_of(app: &App, tenant: &str) -> BTreeMap<String, Item> {
+    let table = app.store().tables().journal.clone();
+    read(app, (&table, "at"), tenant).await
+}
+
+async fn read(app: &App, (table, range): (&str, &str), tenant: &str) -> BTreeMap<String, Item> {
     let (client, mut all, mut next) = (client(app), BTreeMap::new(), None);
     loop {
         let page = client
@@ -38,7 +48,7 @@ async fn read(app: &App, table: &str, range: &str) -> BTreeMap<String, Item> {
             .table_name(table)
             .key_condition_expression("#t = :t")
             .expression_attribute_names("#t", "tenant")
-            .expression_attribute_values(":t", AttributeValue::S(app.tenant().to_string()))
+            .expression_attribute_values(":t", AttributeValue::S(tenant.to_owned()))
             .consistent_read(true)
             .set_exclusive_start_key(next)
             .send()
