@@ -17,7 +17,6 @@ use crate::scim::resource::{Resource, ResourceId};
 use crate::scim::well_known;
 use crate::store::feed::{Change, position};
 use crate::store::journal::Event;
-use crate::store::members::MemberChange;
 use crate::store::resync::floor_of;
 use crate::store::{Cx, Settings, Store, StoreError, TenantId};
 
@@ -186,10 +185,8 @@ impl Run<'_> {
             if !person.document.is_active() {
                 return Ok(false);
             }
-            let off = person.document.with(well_known::ACTIVE, Value::Bool(false));
-            let change = MemberChange::default();
-            match self.store.replace(&cx, &person, off, change, Event::Patch).await {
-                Ok(_) => return Ok(true),
+            match self.store.switch_off(&cx, &person).await {
+                Ok(()) => return Ok(true),
                 Err(StoreError::Stale) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -264,12 +264,8 @@ pub(super) struct MigrateArguments {
     #[arg(long)]
     pub(super) all: bool,
 
-    /// Only count the items of each format
-    #[arg(long, conflicts_with_all = ["dry_run", "yes"])]
-    pub(super) status: bool,
-
-    /// Only say what would be done
-    #[arg(long, conflicts_with = "yes")]
+    /// Only count the items of each format, and say what would be done
+    #[arg(long, visible_alias = "status", conflicts_with = "yes")]
     pub(super) dry_run: bool,
 
     /// Do not ask

@@ -24,14 +24,14 @@ pub(super) async fn run(
     host: &Host,
     out: &mut Output,
 ) -> Result<ExitCode, CliError> {
-    let MigrateArguments { tenant, all: _, status, dry_run, yes, place } = arguments;
+    let MigrateArguments { tenant, all: _, dry_run, yes, place } = arguments;
     let site = site::open(&place, host).await?;
     let tenants = match tenant {
         Some(tenant) => vec![tenant],
         None => every_tenant(&site, host).await?,
     };
     let counted = count(&site, host, &tenants, out).await?;
-    if status || dry_run {
+    if dry_run {
         return out
             .write(|| told(&counted, &site.flags), || json(&counted))
             .map(|()| ExitCode::SUCCESS);

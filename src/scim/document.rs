@@ -39,14 +39,6 @@ impl Document {
         self.0.get(name).and_then(Value::as_str)
     }
 
-    /// The same attributes with that one, whose value the caller knows to fit.
-    #[must_use]
-    pub(crate) fn with(&self, name: &str, value: Value) -> Self {
-        let mut attributes = self.0.clone();
-        attributes.insert(name.to_owned(), value);
-        Self(attributes)
-    }
-
     /// Takes an attribute out: group members are stored apart.
     pub fn take(&mut self, name: &str) -> Option<Value> {
         self.0.shift_remove(name)

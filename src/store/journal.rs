@@ -4,7 +4,7 @@
 //! The items are the tenant's data and a stable contract: `tenant`, `at` (uuid v7, minted for each attempt), `v`,
 //! `events`, `kind`, `id`, `version`, `after` (the `at` of the resource's previous item), `appId`, `userName`,
 //! `displayName`, `externalId`, `active`, `changed`, `added`, `removed`, `groups`, `actor`, `request`, `expires`; a refusal has `status`, `scimType`, `detail`, `method` and `path` (the route)
-//! instead of what changed, and whom it was about as far as the request says. Consumers order by `version` of a resource and stay 15 s behind now.
+//! instead of what changed, and whom it was about as far as the request says. An item of kind `Tenant` has the tenant's name as `id`. Consumers order by `version` of a resource and stay 15 s behind now.
 
 use serde_json::Value;
 use uuid::Uuid;

@@ -3,6 +3,7 @@
 //! Each resource gets a version above any that an app can have seen of it, and an item in the journal that tells how it is
 //! (`docs/adr/0022-versions-never-go-back.md`). Its attributes and `meta.lastModified` stay: nothing about it has changed.
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::feed::time_of;
@@ -15,7 +16,9 @@ use super::write::Cancelled;
 use super::{Cx, Store, StoreError, item};
 use crate::moment::Timestamp;
 use crate::scim::catalog::Kind;
+use crate::scim::document::Document;
 use crate::scim::resource::{Resource, ResourceId};
+use crate::scim::well_known;
 
 /// The version from which on resources are said again that began there: the milliseconds since 1970. No resource is
 /// written a thousand times a second, so none has ever had that version, whatever was lost or restored.
@@ -80,6 +83,18 @@ impl Store {
         let members = Members::assumed(before.id, MemberChange::default())?;
         let done = self.write_step(cx, step, &members).await;
         done.map(|_| ()).map_err(Cancelled::error)
+    }
+
+    /// Switches a person off, as the identity provider would.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the person is no longer as it was read.
+    pub async fn switch_off(&self, cx: &Cx<'_>, person: &Resource) -> Result<(), StoreError> {
+        let mut attributes = person.document.attributes().clone();
+        attributes.insert(well_known::ACTIVE.to_owned(), Value::Bool(false));
+        let off = Document::from_checked(attributes);
+        let change = MemberChange::default();
+        self.replace(cx, person, off, change, Event::Patch).await.map(|_| ())
     }
 
     /// Notes in the journal that everything is said again from here on or, with where that began, that everything has

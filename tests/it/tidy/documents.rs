@@ -29,8 +29,14 @@ const INNER_LIMITS: &[&str] = &[
 fn documents() -> Vec<String> {
     let mut paths = files(&["docs"], "md");
     paths.extend(
-        ["README.md", "CHANGELOG.md", "tests/exchanges/README.md", "tests/events/README.md"]
-            .map(String::from),
+        [
+            "README.md",
+            "CHANGELOG.md",
+            "tests/exchanges/README.md",
+            "tests/events/README.md",
+            "tests/fixtures/README.md",
+        ]
+        .map(String::from),
     );
     paths
 }
