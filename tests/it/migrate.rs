@@ -223,17 +223,49 @@ async fn what_is_written_in_the_old_format_between_two_passes_is_found() {
     let gate = Gate::default();
     let held = std::iter::repeat_n(Fault::Pass, 5).chain([Fault::Hold(gate.clone())]);
     proxy.script("Query", held);
-    let late = async {
-        gate.reached().await;
-        assert_eq!(old.formats(&stale).await.old(), 0, "the first pass has moved everything");
-        let ida = format!("/Users/{}", old.people[0]);
-        old.call(&stale, "PATCH", &ida, replacing("userName", "late@ex.test")).await.expect(200);
-        assert_eq!(number(&old.items(&stale).await["user#late@ex.test"], "v"), 1);
-        gate.open();
-    };
-    let (done, ()) = futures_util::future::join(old.migrate(&app), late).await;
-    assert_eq!(done.unwrap()[0].moved, Some(5));
+    let mut moves = Box::pin(old.migrate(&app));
+    tokio::select! {
+        done = &mut moves => panic!("there was no second pass: {done:?}"),
+        () = gate.reached() => {}
+    }
+    assert_eq!(old.formats(&stale).await.old(), 0, "the first pass has moved everything");
+    let ida = format!("/Users/{}", old.people[0]);
+    old.call(&stale, "PATCH", &ida, replacing("userName", "late@ex.test")).await.expect(200);
+    assert_eq!(number(&old.items(&stale).await["user#late@ex.test"], "v"), 1);
+    gate.open();
+    assert_eq!(moves.await.unwrap()[0].moved, Some(5));
     old.expect_new(&app, "at the end").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_while_an_item_is_moved_wins() {
+    let (app, proxy) = Proxy::app(Conflicts::None).await;
+    // Past the proxy.
+    let beside = app.beside(app.store().tables().clone(), |config| config).await;
+    for name in ["gone", "newer"] {
+        let old = Old::new(&app, name, 1).await;
+        let gate = Gate::default();
+        proxy.script("UpdateItem", [Fault::Hold(gate.clone())]);
+        let mut moves = Box::pin(old.migrate(&app));
+        tokio::select! {
+            done = &mut moves => panic!("nothing was moved: {done:?}"),
+            () = gate.reached() => {}
+        }
+        let key = "user#p0@ex.test";
+        if name == "gone" {
+            let ida = format!("/Users/{}", old.people[0]);
+            old.call(&beside, "DELETE", &ida, Value::Null).await.expect(204);
+        } else {
+            let mut item = old.items(&beside).await[key].clone();
+            item.insert("v".to_owned(), AttributeValue::N("3".to_owned()));
+            let put = client(&app).put_item().table_name(&app.store().tables().directory);
+            put.set_item(Some(item)).send().await.unwrap();
+        }
+        gate.open();
+        moves.await.unwrap();
+        let left = old.items(&beside).await;
+        assert_eq!(left.get(key).map(|item| number(item, "v")), (name == "newer").then_some(3));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
