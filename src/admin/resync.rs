@@ -249,8 +249,8 @@ impl Run<'_> {
     }
 }
 
-/// Takes in what the journal says of a person: the highest version counts, and of one version what came last (a deletion
-/// has that of the person whom it removes).
+/// Takes in what the journal says of a person: the highest version counts. After a restore it may have one twice; then
+/// what came last.
 fn note(last: &mut HashMap<ResourceId, (u64, bool)>, change: &Change) {
     if change.text("kind") != Some(Kind::User.name()) {
         return;
