@@ -136,9 +136,8 @@ impl Consumer {
         }
         let id = change.text("id").unwrap().to_owned();
         let version = change.version().unwrap();
-        let is_end = change.is("prov:delete");
         let seen = self.accounts.get(&id).map_or(0, |account| account.version);
-        if version < seen || (version == seen && !is_end) {
+        if version <= seen {
             self.ignored += 1;
             return;
         }

@@ -230,7 +230,6 @@ async fn who_has_left_by_the_journal_is_switched_off() {
     let on = json!({"Operations": [{"op": "replace", "path": "active", "value": true}]});
     patch(&app, &target("back"), on).await.expect(200);
     patch(&app, &target("renamed"), replacing("userName", "other@ex.test")).await.expect(200);
-    // A deletion has the version of the change before it.
     patch(&app, &target("deleted"), replacing("title", "Last")).await.expect(200);
     delete(&app, &target("deleted")).await.expect(204);
     delete(&app, &format!("/Groups/{staff}")).await.expect(204);
