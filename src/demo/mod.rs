@@ -108,24 +108,24 @@ pub async fn start(
     let tenant = TenantId::parse(TENANT).map_err(DemoError::new)?;
     let tenants = vec![tenant.clone()];
     let endpoint = local::Options { port: 0, data: None, tenants, rate: None };
-    let (mut started, server) = local::start(endpoint).await?;
-    let (_, token) = started.tenants.pop().ok_or_else(|| DemoError::new("there is no token"))?;
+    let (mut endpoint, server) = local::start(endpoint).await?;
+    let (_, token) = endpoint.tenants.pop().ok_or_else(|| DemoError::new("there is no token"))?;
     let token = Arc::new(token);
 
     // The app's own way to the tables, over the network, as in its own product.
     let catalog = Catalog::embedded().map_err(DemoError::new)?;
-    let sdk = local::sdk_config(&started.dynamodb_endpoint);
-    let store = Store::connect(&sdk, Tables::local(), Arc::new(catalog));
+    let sdk = local::sdk_config(&endpoint.dynamodb_endpoint);
+    let tables = Store::connect(&sdk, Tables::local(), Arc::new(catalog));
     let board = Arc::new(Board::default());
     let pause = (options.pace / LOOKS_PER_STEP).max(LOOK_MIN);
-    let follower = Follower::new(store, tenant, moments.clone(), pause);
-    let story = Story::new(&started.base_url, Arc::clone(&token), options.pace)?;
-    let known = Started {
+    let follower = Follower::new(tables, tenant, moments.clone(), pause);
+    let story = Story::new(&endpoint.base_url, Arc::clone(&token), options.pace)?;
+    let started = Started {
         page: format!("http://{address}/"),
-        base_url: started.base_url,
-        dynamodb_endpoint: started.dynamodb_endpoint,
+        base_url: endpoint.base_url,
+        dynamodb_endpoint: endpoint.dynamodb_endpoint,
     };
-    Ok((known, token, Demo { server, page, board, follower, story }))
+    Ok((started, token, Demo { server, page, board, follower, story }))
 }
 
 impl Demo {

@@ -130,7 +130,7 @@ async fn the_story_is_played_again_only_for_the_page_itself() {
     }
     // Whoever looks again sees what is there; the story does not begin anew.
     let mut other = ask(page, "GET /events", &[]).await;
-    assert_eq!(told(&mut other, |_| true).await, [first.clone()]);
+    assert_eq!(told(&mut other, |_| true).await, std::slice::from_ref(&first));
 
     let origin = page.trim_end_matches('/');
     assert_eq!(ask(page, "POST /play", &[("origin", origin)]).await.status(), 202);
