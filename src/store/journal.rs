@@ -1,7 +1,7 @@
 //! The Journal table: each accepted write appends its change item in the same transaction, each refused one appends an
 //! item alone. It is the provisioning log, the audit trail and the feed that the SaaS team's app reads, in one.
 //!
-//! The items are the tenant's data and a stable contract: `tenant`, `at` (uuid v7, minted for each attempt), `v`,
+//! The items are the tenant's data and a stable contract, `docs/CHANGES.md`: `tenant`, `at` (uuid v7, minted for each attempt), `v`,
 //! `events`, `kind`, `id`, `version`, `after` (the `at` of the resource's previous item), `appId`, `userName`,
 //! `displayName`, `externalId`, `active`, `changed`, `added`, `removed`, `groups`, `actor`, `request`, `expires`; a refusal has `status`, `scimType`, `detail`, `method` and `path` (the route)
 //! instead of what changed, and whom it was about as far as the request says. An item of kind `Tenant` has the tenant's name as `id`. Consumers order by `version` of a resource and stay 15 s behind now.
@@ -53,6 +53,24 @@ pub enum Event {
 }
 
 impl Event {
+    /// Every event.
+    pub const ALL: [Self; 14] = [
+        Self::Create,
+        Self::Put,
+        Self::Patch,
+        Self::Delete,
+        Self::Activate,
+        Self::Deactivate,
+        Self::UserDeactivated,
+        Self::UserReactivated,
+        Self::MemberAdded,
+        Self::MemberRemoved,
+        Self::Snapshot,
+        Self::Released,
+        Self::Swept,
+        Self::Refused,
+    ];
+
     /// The name that is stored.
     pub fn name(self) -> &'static str {
         match self {
