@@ -22,6 +22,8 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "cli")]
 pub mod demo;
+#[cfg(feature = "cli")]
+pub mod feed;
 pub mod http;
 pub mod lambda;
 pub mod limits;

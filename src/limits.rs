@@ -164,3 +164,16 @@ pub const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 
 /// How old a work item of an unfinished group creation must be before its memberships are swept.
 pub const WORK_ABANDONED: Duration = Duration::from_mins(2);
+
+/// How far readers of the journal stay behind now: an attempt of a transaction ends within 5 s of the time in its item's
+/// key, and the clocks of two functions differ by less than what is left. So nothing can appear behind a reader.
+pub const FEED_BEHIND: Duration = Duration::from_secs(15);
+
+/// Pause between two looks of `scimctl changes --follow`: short beside the time by which it stays behind now.
+pub const FEED_PAUSE: Duration = Duration::from_secs(2);
+
+/// Items of the journal in one read; DynamoDB stops at 1 MB, about 2,000 of them.
+pub const FEED_PAGE: usize = 1_000;
+
+/// Positions that a reader of the journal remembers to tell gaps by, about 30 bytes each. With more, it forgets the oldest.
+pub const FEED_POSITIONS_MAX: usize = 1_000_000;

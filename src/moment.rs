@@ -62,6 +62,18 @@ impl Timestamp {
         Self::new(self.0.saturating_add(duration))
     }
 
+    /// The instant `duration` earlier.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        let duration = time::Duration::try_from(duration).unwrap_or(time::Duration::MAX);
+        Self::new(self.0.saturating_sub(duration))
+    }
+
+    /// The time that has passed since `earlier`; none when it is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::try_from(self.0 - earlier.0).unwrap_or_default()
+    }
+
     /// The underlying instant.
     pub fn instant(self) -> OffsetDateTime {
         self.0

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use super::feed_args::{ChangesArguments, JournalArguments};
 use crate::limits::{TENANT_RATE_MIN, TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX};
 use crate::moment::Timestamp;
 use crate::scim::discovery::GroupNames;
@@ -53,6 +54,10 @@ pub(super) enum Command {
     Migrate(MigrateArguments),
     /// Tell the app again how everything is
     Resync(ResyncArguments),
+    /// Read the feed of changes, acknowledge them, measure how long that takes
+    Changes(ChangesArguments),
+    /// Erase a person from a tenant's journal
+    Journal(JournalArguments),
     /// Print documents for your customers
     Docs(DocsArguments),
 }
@@ -359,7 +364,7 @@ pub(super) struct Place {
     pub(super) journal_table: Option<String>,
 }
 
-fn tenant(text: &str) -> Result<TenantId, String> {
+pub(super) fn tenant(text: &str) -> Result<TenantId, String> {
     TenantId::parse(text).map_err(|error| error.to_string())
 }
 

@@ -6,9 +6,13 @@
 //! issues it, and nowhere else.
 
 mod args;
+mod changes;
 mod check;
 mod demo;
 mod docs;
+mod feed_args;
+mod journal;
+mod lag;
 mod migrate;
 mod output;
 mod probe;
@@ -121,6 +125,8 @@ async fn dispatch(
         Some(Command::Check(check)) => check::run(check, host, out).await,
         Some(Command::Migrate(migrate)) => migrate::run(migrate, host, out).await,
         Some(Command::Resync(resync)) => resync::run(resync, host, out).await,
+        Some(Command::Changes(changes)) => changes::run(changes, host, out).await,
+        Some(Command::Journal(journal)) => journal::run(journal, host, out).await,
         Some(Command::Docs(docs)) => docs::run(&docs, out),
     }
 }

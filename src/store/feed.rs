@@ -1,20 +1,38 @@
 //! The journal, read as a feed: page by page in order of `at`, up to a while behind now, so that nothing can appear behind
-//! a reader; and the app's acknowledgement of an item.
+//! a reader; the app's acknowledgement of an item; and the erasure of a person's identifiers from an item.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
+use std::collections::{HashMap, HashSet};
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity,
+};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::error::backend;
-use super::item::{Item, ItemReader, text, to_json};
+use super::item::{APP_ID, Item, ItemReader, text, to_json};
+use super::journal::Event;
+use super::write::Backoff;
 use super::{Store, StoreError, TenantId};
+use crate::limits::BATCH_GET_MAX;
 use crate::moment::{Moment, Timestamp};
+use crate::scim::fold::fold;
+use crate::scim::well_known;
 
 /// The attribute with the time at which the app had done what an item asks for.
 pub const ACKNOWLEDGED: &str = "acknowledged";
 /// The attribute with the name of what acknowledged.
 pub const ACKNOWLEDGED_BY: &str = "acknowledgedBy";
+/// The attribute that says that a person's identifiers were taken out.
+pub const ERASED: &str = "erased";
+
+/// The attributes that name a person.
+const IDENTIFIERS: [&str; 4] =
+    [well_known::USER_NAME, well_known::DISPLAY_NAME, well_known::EXTERNAL_ID, APP_ID];
+/// What a refusal told the client: it may repeat a name.
+const DETAIL: &str = "detail";
 
 /// One item of the journal.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +79,67 @@ impl Change {
         self.text("after").and_then(|at| Uuid::try_parse(at).ok())
     }
 
+    /// The id of the resource that it tells of; none of a refusal that names none.
+    pub fn id(&self) -> Option<&str> {
+        self.text("id")
+    }
+
+    /// What sort of resource it tells of: the name of a `Kind`, or `Tenant`.
+    pub fn kind(&self) -> Option<&str> {
+        self.text("kind")
+    }
+
+    /// The userName in it.
+    pub fn user_name(&self) -> Option<&str> {
+        self.text(well_known::USER_NAME)
+    }
+
+    /// The externalId in it.
+    pub fn external_id(&self) -> Option<&str> {
+        self.text(well_known::EXTERNAL_ID)
+    }
+
+    /// What people call it: the userName, or what it is called instead.
+    pub fn name(&self) -> Option<&str> {
+        self.user_name().or_else(|| self.text(well_known::DISPLAY_NAME))
+    }
+
+    /// What a refusal told the client.
+    pub fn detail(&self) -> Option<&str> {
+        self.text(DETAIL)
+    }
+
+    /// Whether it tells of a write that was refused.
+    pub fn is_refusal(&self) -> bool {
+        self.is(Event::Refused.name())
+    }
+
+    /// The groups that a deleted member has left: a version of each of them.
+    pub fn groups(&self) -> impl Iterator<Item = Uuid> {
+        let groups = self.attributes.get("groups").and_then(Value::as_array);
+        let groups = groups.into_iter().flatten().filter_map(Value::as_str);
+        groups.filter_map(|id| Uuid::try_parse(id).ok())
+    }
+
+    /// Whether something in it names a person.
+    pub fn has_identifiers(&self) -> bool {
+        let detail = self.is_refusal() && self.detail().is_some();
+        detail || IDENTIFIERS.iter().any(|name| self.attributes.contains_key(*name))
+    }
+
+    /// When it goes by itself.
+    pub fn expires(&self) -> Option<Timestamp> {
+        let seconds = self.attributes.get(super::tables::EXPIRES).and_then(Value::as_i64)?;
+        Timestamp::from_unix(seconds, 0)
+    }
+
+    /// Whether an item that was written at `at` would be gone at `now`, had it the life of this one.
+    pub fn would_have_expired(&self, at: Uuid, now: Timestamp) -> bool {
+        let (Some(own), Some(expires)) = (self.time(), self.expires()) else { return false };
+        let life = expires.unix_seconds().saturating_sub(own.unix_seconds());
+        time_of(at).is_some_and(|time| time.plus_seconds(life) <= now)
+    }
+
     /// When it was written.
     pub fn time(&self) -> Option<Timestamp> {
         time_of(self.at)
@@ -69,6 +148,11 @@ impl Change {
     /// When the app said that it has done what this asks for.
     pub fn acknowledged(&self) -> Option<Timestamp> {
         self.text(ACKNOWLEDGED).and_then(Timestamp::parse)
+    }
+
+    /// What said so.
+    pub fn acknowledged_by(&self) -> Option<&str> {
+        self.text(ACKNOWLEDGED_BY)
     }
 }
 
@@ -187,23 +271,134 @@ impl Store {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await;
-        match sent {
-            Ok(answer) => {
-                let units = answer.consumed_capacity().and_then(ConsumedCapacity::capacity_units);
-                moment.meter().written(units.unwrap_or(0.0));
-                Ok(Acknowledgement::Noted)
-            }
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                let found = self.change(moment, tenant, at).await?;
-                Ok(found.map_or(Acknowledgement::Nothing, |_| Acknowledgement::Before))
-            }
-            Err(error) => Err(backend(error)),
+        if was_updated(moment, sent)? {
+            return Ok(Acknowledgement::Noted);
         }
+        let found = self.change(moment, tenant, at).await?;
+        Ok(found.map_or(Acknowledgement::Nothing, |_| Acknowledgement::Before))
     }
+
+    /// Takes out of an item what names a person, and of a refusal what it told the client. The item stays, with everything
+    /// that readers go by. `false` when it is no longer there.
+    ///
+    /// # Errors
+    /// As any write.
+    pub async fn erase(
+        &self,
+        moment: &Moment,
+        tenant: &TenantId,
+        at: Uuid,
+    ) -> Result<bool, StoreError> {
+        moment.meter().call();
+        let names = IDENTIFIERS.into_iter().chain([DETAIL]).enumerate();
+        let names: HashMap<String, &str> =
+            names.map(|(number, name)| (format!("#n{number}"), name)).collect();
+        let removed: Vec<&str> = names.keys().map(String::as_str).collect();
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.tables.journal)
+            .key("tenant", text(tenant.as_str()))
+            .key("at", text(at.to_string()))
+            .update_expression(format!("REMOVE {} SET #e = :t", removed.join(", ")))
+            .condition_expression("attribute_exists(#a)")
+            .expression_attribute_names("#a", "at")
+            .expression_attribute_names("#e", ERASED)
+            .expression_attribute_values(":t", AttributeValue::Bool(true));
+        for (placeholder, name) in &names {
+            request = request.expression_attribute_names(placeholder, *name);
+        }
+        let sent = request.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await;
+        was_updated(moment, sent)
+    }
+
+    /// Those of the positions at which a tenant's journal has an item.
+    pub(super) async fn positions_there(
+        &self,
+        moment: &Moment,
+        tenant: &TenantId,
+        positions: &[Uuid],
+    ) -> Result<HashSet<Uuid>, StoreError> {
+        let mut there = HashSet::new();
+        let mut backoff = Backoff::new(moment);
+        for chunk in positions.chunks(BATCH_GET_MAX) {
+            // DynamoDB refuses a batch that names a key twice.
+            let wanted: HashSet<&Uuid> = chunk.iter().collect();
+            let key = |at: &&Uuid| {
+                let tenant = ("tenant".to_owned(), text(tenant.as_str()));
+                Item::from([tenant, ("at".to_owned(), text(at.to_string()))])
+            };
+            let mut wanted: Vec<Item> = wanted.iter().map(key).collect();
+            while !wanted.is_empty() {
+                let (found, left) = self.batch_of_journal(moment, wanted).await?;
+                there.extend(found);
+                wanted = left;
+                if !wanted.is_empty() {
+                    backoff.pause().await?;
+                }
+            }
+        }
+        Ok(there)
+    }
+
+    /// One BatchGetItem: the positions that it found, and the keys that it did not process.
+    async fn batch_of_journal(
+        &self,
+        moment: &Moment,
+        wanted: Vec<Item>,
+    ) -> Result<(Vec<Uuid>, Vec<Item>), StoreError> {
+        let keys = KeysAndAttributes::builder()
+            .set_keys(Some(wanted))
+            .consistent_read(true)
+            .projection_expression("#a")
+            .expression_attribute_names("#a", "at")
+            .build()
+            .map_err(backend)?;
+        moment.meter().call();
+        let mut answer = self
+            .client
+            .batch_get_item()
+            .request_items(&self.tables.journal, keys)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(super::read::read_error)?;
+        for capacity in answer.consumed_capacity() {
+            super::read::count_read(moment, Some(capacity));
+        }
+        let left = answer.unprocessed_keys.take().unwrap_or_default();
+        let left = left.into_values().next().map(|keys| keys.keys).unwrap_or_default();
+        let found = answer.responses.unwrap_or_default().into_values().flatten();
+        let found = found.filter_map(|item| Uuid::try_parse(item.get("at")?.as_s().ok()?).ok());
+        Ok((found.collect(), left))
+    }
+}
+
+/// Whether the condition of an update held.
+fn was_updated(
+    moment: &Moment,
+    sent: Result<UpdateItemOutput, SdkError<UpdateItemError>>,
+) -> Result<bool, StoreError> {
+    match sent {
+        Ok(answer) => {
+            let units = answer.consumed_capacity().and_then(ConsumedCapacity::capacity_units);
+            moment.meter().written(units.unwrap_or(0.0));
+            Ok(true)
+        }
+        Err(error)
+            if error
+                .as_service_error()
+                .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(backend(error)),
+    }
+}
+
+/// A name without regard to letter case, as keys are made of it.
+pub fn folded(name: &str) -> String {
+    fold(name)
 }
 
 /// The first position of an instant: every item that was written before it stands before this, every later one behind.
@@ -216,4 +411,9 @@ pub fn time_of(at: Uuid) -> Option<Timestamp> {
     let (seconds, nanoseconds) = at.get_timestamp()?.to_unix();
     let seconds = i64::try_from(seconds).ok()?;
     Timestamp::from_unix(seconds, nanoseconds)
+}
+
+/// Whether what was written at that position is so many days old.
+pub fn is_older(at: Uuid, days: i64, now: Timestamp) -> bool {
+    time_of(at).is_none_or(|time| time.plus_seconds(days.saturating_mul(86_400)) <= now)
 }

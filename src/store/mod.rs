@@ -147,6 +147,11 @@ impl Store {
         Self { journal_days, ..self }
     }
 
+    /// For how many days items of the journal are kept that are written now.
+    pub fn journal_days(&self) -> i64 {
+        self.journal_days
+    }
+
     /// The resource types and schemas that items are read with.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog

@@ -24,6 +24,7 @@ mod cli;
 mod cost;
 mod demo;
 mod exchanges;
+mod feed;
 mod fixtures;
 mod lambda;
 mod laws;
