@@ -30,6 +30,9 @@ pub(super) async fn run(
             Progress::Read { pass, items } => {
                 format!("pass {pass}: {} read", counted(items, "item", "items"))
             }
+            Progress::LookedUp { changes, of } => {
+                format!("{changes} of {} looked up", counted(of, "change", "changes"))
+            }
             Progress::Looked { suspects, of } => {
                 format!("{suspects} of {} looked at again", counted(of, "suspicion", "suspicions"))
             }

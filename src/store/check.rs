@@ -1,6 +1,6 @@
 //! Proves a tenant's data whole, and repairs what is not: every user with its id item, match items and back; every
-//! group with its name and lock and back; every membership with its inverse; counters, tokens, the registry; nothing
-//! left over.
+//! group with its name and lock and back; every membership with its inverse; the last change of every resource in the
+//! journal; counters, tokens, the registry; nothing left over.
 //!
 //! The tenant may be written to meanwhile. So what one pass over the partition suspects is read again, twice in a row,
 //! before it is believed, and each repair is a write on the condition that everything still is as it was read. An item
@@ -11,6 +11,7 @@
 
 mod counters;
 mod facts;
+mod journal;
 mod registry;
 mod repair;
 mod rules;
@@ -62,6 +63,13 @@ pub enum Progress {
         pass: usize,
         /// Items so far.
         items: usize,
+    },
+    /// So many changes are looked up in the journal, of so many.
+    LookedUp {
+        /// Looked up so far.
+        changes: usize,
+        /// Of so many.
+        of: usize,
     },
     /// So many suspicions are looked at, of so many.
     Looked {
@@ -189,7 +197,8 @@ impl<'a> Check<'a> {
         pass: usize,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Report, StoreError> {
-        let facts = self.read(pass, progress).await?;
+        let mut facts = self.read(pass, progress).await?;
+        self.look_up_changes(&mut facts, progress).await?;
         let mut report = Report {
             items: facts.items,
             users: facts.users.len(),
@@ -285,6 +294,7 @@ impl<'a> Check<'a> {
             if before == after {
                 let mut facts = Facts::new(self.store.catalog(), self.settings);
                 after.values().chain(&work).for_each(|item| facts.add(item));
+                self.look_up_changes(&mut facts, &mut |_| {}).await?;
                 return Ok(Some(facts));
             }
         }

@@ -7,6 +7,7 @@ mod erase;
 mod events;
 mod gaps;
 mod lag;
+mod lost;
 mod once;
 
 use std::collections::{BTreeMap, HashMap};

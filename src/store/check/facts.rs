@@ -1,8 +1,9 @@
 //! What the items of a partition say, without judging: the same reading for a whole pass and for a second look.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use uuid::Uuid;
 
 use super::super::StoreError;
 use super::super::item::{self, Item, ItemReader};
@@ -31,6 +32,8 @@ pub(super) struct UserRow {
     pub(super) version: u64,
     /// Its key is not made of its userName.
     pub(super) misplaced: bool,
+    /// Where the journal tells its last change.
+    pub(super) change: Option<Uuid>,
 }
 
 /// An id item.
@@ -48,6 +51,8 @@ pub(super) struct GroupRow {
     /// Its look-up by name and its lock.
     pub(super) names: Option<(Key, Key)>,
     pub(super) memberships: Memberships,
+    /// Where the journal tells its last change.
+    pub(super) change: Option<Uuid>,
 }
 
 /// The number that each add of a membership moves.
@@ -87,6 +92,8 @@ pub(super) struct Facts<'a> {
     pub(super) unmatchable: HashMap<Key, String>,
     /// Every token's metadata can be read.
     pub(super) tokens_are_readable: bool,
+    /// Changes that the journal should have and has not.
+    pub(super) lost: HashSet<Uuid>,
 }
 
 impl<'a> Facts<'a> {
@@ -110,6 +117,7 @@ impl<'a> Facts<'a> {
             unknown: HashSet::new(),
             unmatchable: HashMap::new(),
             tokens_are_readable: true,
+            lost: HashSet::new(),
         }
     }
 
@@ -202,7 +210,8 @@ impl<'a> Facts<'a> {
         }
         let name = user.document.text(well_known::USER_NAME);
         let misplaced = name.is_none_or(|name| Key::user(name) != *key);
-        let row = UserRow { key: key.clone(), version: user.version, misplaced };
+        let (version, change) = (user.version, user.change);
+        let row = UserRow { key: key.clone(), version, misplaced, change };
         self.users.entry(id).or_default().push(row);
     }
 
@@ -213,9 +222,18 @@ impl<'a> Facts<'a> {
         }
         let name = group.document.text(well_known::DISPLAY_NAME);
         let names = name.map(|name| (Key::group_name(name, group.id), Key::unique_name(name)));
-        let row = GroupRow { version: group.version, names, memberships: memberships(item) };
+        let (version, change) = (group.version, group.change);
+        let row = GroupRow { version, names, memberships: memberships(item), change };
         self.groups.insert(group.id, row);
         Ok(true)
+    }
+
+    /// Where the journal tells the last change of each resource.
+    pub(super) fn changes(&self) -> Vec<Uuid> {
+        let users = self.users.values().flatten().filter_map(|row| row.change);
+        let groups = self.groups.values().filter_map(|row| row.change);
+        let changes: BTreeSet<Uuid> = users.chain(groups).collect();
+        changes.into_iter().collect()
     }
 
     /// Whether an item with that key is there that cannot be read.

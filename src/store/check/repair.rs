@@ -3,10 +3,14 @@
 //! Nothing is guessed: where two readings are possible, a person is told what to do. The group's side of a membership is
 //! the membership; its inverse follows it.
 
+use uuid::Uuid;
+
 use super::super::StoreError;
 use super::super::item::{Item, bare, key_of, number, text};
 use super::super::journal::{Entry, Event};
 use super::super::keys::Key;
+use super::super::members::{MemberChange, Members};
+use super::super::resources::Step;
 use super::super::write::{Cancelled, Change, Condition, Role, Trace, Transaction};
 use super::facts::{Facts, Memberships, Pair};
 use super::rules::Suspect;
@@ -78,12 +82,28 @@ impl Check<'_> {
             Suspect::WrongType(pair, kind) => {
                 (self.set_type(*pair, *kind).await, "the type was corrected")
             }
+            Suspect::ChangeLost { kind, id, at, .. } => (
+                self.tell_again(*kind, *id, *at).await,
+                "the journal tells again how it is, with a version more",
+            ),
         };
         match done {
             Ok(()) => Ok(Some(Outcome::Repaired(how))),
             Err(Cancelled::Parts(_) | Cancelled::Error(StoreError::Stale)) => Ok(None),
             Err(Cancelled::Error(error)) => Err(error),
         }
+    }
+
+    /// A version more that changes nothing, and an item of the journal that says how the resource is.
+    async fn tell_again(&self, kind: Kind, id: ResourceId, at: Uuid) -> Result<(), Cancelled> {
+        let moment = (self.moments)();
+        let cx = self.cx(&moment);
+        let found = self.store.get(&cx, kind, id).await?;
+        let before = found.filter(|found| found.change == Some(at)).ok_or(StoreError::Stale)?;
+        let after = before.with_document(before.document.clone(), &moment);
+        let step = Step { before: &before, after: &after, event: Event::Snapshot };
+        let members = Members::assumed(id, MemberChange::default())?;
+        self.store.write_step(&cx, step, &members).await.map(|_| ())
     }
 
     async fn commit(

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use uuid::Uuid;
+
 use super::super::keys::Key;
 use super::super::settings::Settings;
 use super::facts::{Facts, Memberships, Pair};
@@ -56,6 +58,8 @@ pub(super) enum Suspect {
     PairLeft(Pair),
     /// A membership that says the wrong kind of member.
     WrongType(Pair, Kind),
+    /// A resource whose last change is not in the journal.
+    ChangeLost { kind: Kind, id: ResourceId, key: Key, at: Uuid },
 }
 
 /// Every suspicion that the facts give rise to.
@@ -71,7 +75,24 @@ pub(super) fn suspects(facts: &Facts<'_>, settings: &Settings) -> BTreeSet<Suspe
     groups(facts, settings, &mut found);
     names(facts, settings, &mut found);
     pairs(facts, &mut found);
+    changes(facts, &mut found);
     found
+}
+
+fn changes(facts: &Facts<'_>, found: &mut BTreeSet<Suspect>) {
+    let lost = |at: Option<Uuid>| at.filter(|at| facts.lost.contains(at));
+    for id in facts.users.keys() {
+        let row = facts.row_of(*id).filter(|row| !row.misplaced);
+        found.extend(row.and_then(|row| {
+            let (kind, key) = (Kind::User, row.key.clone());
+            Some(Suspect::ChangeLost { kind, id: *id, key, at: lost(row.change)? })
+        }));
+    }
+    for (id, row) in &facts.groups {
+        let (kind, key) = (Kind::Group, Key::group(*id));
+        let at = lost(row.change);
+        found.extend(at.map(|at| Suspect::ChangeLost { kind, id: *id, key, at }));
+    }
 }
 
 fn users(facts: &Facts<'_>, found: &mut BTreeSet<Suspect>) {
@@ -209,11 +230,15 @@ impl Suspect {
             | Self::Unknown(key)
             | Self::Unmatchable(key, _)
             | Self::Misplaced(key)
-            | Self::Memberships(key) => vec![key.clone()],
+            | Self::Memberships(key)
+            | Self::ChangeLost { kind: Kind::Group, key, .. } => vec![key.clone()],
             Self::UserTwice { id, key }
             | Self::IdMissing { id, key }
             | Self::IdElsewhere { id, key }
-            | Self::MatchLeft { id, key } => vec![key.clone(), Key::id(*id)],
+            | Self::MatchLeft { id, key }
+            | Self::ChangeLost { kind: Kind::User, id, key, .. } => {
+                vec![key.clone(), Key::id(*id)]
+            }
             Self::IdLeft(id) => vec![Key::id(*id)],
             Self::MatchMissing { id, user, key } => {
                 vec![key.clone(), user.clone(), Key::id(*id)]
@@ -261,7 +286,8 @@ impl Suspect {
             | Self::LockLeft { key, .. }
             | Self::NameMissing { key, .. }
             | Self::LockMissing { key, .. }
-            | Self::NameShared { key, .. } => key.clone(),
+            | Self::NameShared { key, .. }
+            | Self::ChangeLost { key, .. } => key.clone(),
             Self::IdLeft(id) | Self::IdElsewhere { id, .. } => Key::id(*id),
             Self::InverseLeft(pair) => Key::member_of(pair.member, pair.group),
             Self::InverseMissing(pair)
@@ -313,7 +339,8 @@ impl Suspect {
             | Self::InverseLeft(_)
             | Self::HalfLeft(_)
             | Self::PairLeft(_)
-            | Self::WrongType(..) => return self.told_briefly(),
+            | Self::WrongType(..)
+            | Self::ChangeLost { .. } => return self.told_briefly(),
         };
         (sort, what)
     }
@@ -340,6 +367,7 @@ impl Suspect {
             Self::WrongType(..) => {
                 ("wrong-type", "it says that a person is a group, or the reverse")
             }
+            Self::ChangeLost { .. } => ("change-lost", "its last change is not in the journal"),
             Self::Unreadable(..)
             | Self::Unmatchable(..)
             | Self::UserTwice { .. }
