@@ -33,7 +33,7 @@ const TENANT: &str = "acme";
 /// Looks at the journal between two steps of the story.
 const LOOKS_PER_STEP: u32 = 5;
 /// The shortest pause between two looks.
-const LOOK_MIN: Duration = Duration::from_millis(2);
+const LOOK_MIN: Duration = Duration::from_millis(5);
 
 /// What the demo is told.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 /// Longer than any machine needs; only a story that has stopped waits for so long.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 async fn start() -> Started {
     let options = Options { port: 0, pace: Duration::ZERO };
