@@ -5,6 +5,7 @@
 
 pub mod catalog;
 pub mod coerce;
+pub mod column;
 pub mod discovery;
 pub mod document;
 pub mod error;

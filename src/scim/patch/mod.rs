@@ -25,7 +25,7 @@ pub(in crate::scim) use apply::write;
 pub(in crate::scim) use members::MemberStep;
 pub use members::{MemberDelta, ids};
 pub(in crate::scim) use operation::{Step, Verb, steps};
-pub(in crate::scim) use path::Spot;
+pub(in crate::scim) use path::{PatchPath, Place, Spot};
 pub use quirks::{QUIRKS, Quirk};
 
 use operation::Write;
