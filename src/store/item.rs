@@ -108,7 +108,8 @@ fn content(resource: &Resource) -> Result<Item, StoreError> {
 
 /// The attributes that a write in place has to remove, because the resource does not have them now.
 pub(super) fn absent(item: &Item) -> Vec<&'static str> {
-    AT_THE_TOP.into_iter().filter(|name| !item.contains_key(*name)).collect()
+    let optional = AT_THE_TOP.into_iter().chain([APP_ID]);
+    optional.filter(|name| !item.contains_key(*name)).collect()
 }
 
 /// The key of a resource's item.

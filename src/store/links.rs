@@ -14,6 +14,11 @@ use crate::scim::resource::Resource;
 /// People with one account id that are read: more than two are one mistake, not several.
 const HOLDERS_MAX: usize = 3;
 
+/// Whether an account id of the app's can be noted: it is not empty, and fits the key that people are found by.
+pub fn fits(app_id: &str) -> bool {
+    !app_id.trim().is_empty() && keys::fits_match(APP_ID, app_id)
+}
+
 impl Store {
     /// Notes which account of the app's a resource is, or that it is none any more: a new version of it, so that no
     /// writer that has read it before can lose the note. What is so already is left alone.
