@@ -35,3 +35,5 @@ pub mod scim;
 pub mod store;
 pub mod system;
 pub mod telemetry;
+#[cfg(feature = "cli")]
+pub mod transfer;

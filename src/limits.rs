@@ -177,3 +177,18 @@ pub const FEED_PAGE: usize = 1_000;
 
 /// Positions that a reader of the journal remembers to tell gaps by, about 30 bytes each. With more, it forgets the oldest.
 pub const FEED_POSITIONS_MAX: usize = 1_000_000;
+
+/// Most rows of a file that is imported: what tells duplicates apart is held in memory.
+pub const IMPORT_ROWS_MAX: usize = 1_000_000;
+
+/// Rows of an import that are written at the same time.
+pub const IMPORT_IN_FLIGHT: usize = 8;
+
+/// Rows of an import between two looks at the tenant's settings.
+pub const IMPORT_ROWS_PER_STEP: usize = 100;
+
+/// How often an import or an export tries a step again, and how much longer each pause is than the one before. A step
+/// itself tries until [`RETRY_DEADLINE`].
+pub const IMPORT_ATTEMPTS_MAX: u32 = 8;
+/// See [`IMPORT_ATTEMPTS_MAX`].
+pub const IMPORT_PAUSE: Duration = Duration::from_millis(500);

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(super) use super::feed_args::{ChangesArguments, JournalArguments};
 use crate::limits::{TENANT_RATE_MIN, TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX};
 use crate::moment::Timestamp;
+use crate::scim::catalog::Kind;
 use crate::scim::discovery::GroupNames;
 use crate::store::TenantId;
 
@@ -58,6 +59,10 @@ pub(super) enum Command {
     Changes(ChangesArguments),
     /// Erase a person from a tenant's journal
     Journal(JournalArguments),
+    /// Bring existing people and groups into a tenant, from JSON lines or CSV
+    Import(ImportArguments),
+    /// Write a tenant's people and groups as JSON lines that `import` reads
+    Export(ExportArguments),
     /// Print documents for your customers
     Docs(DocsArguments),
 }
@@ -307,6 +312,69 @@ pub(super) struct ResyncArguments {
     /// instant to which the Directory table was restored
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) leavers_after: Option<Timestamp>,
+
+    #[command(flatten)]
+    pub(super) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArguments {
+    /// The file: JSON lines or CSV, in UTF-8. docs/IMPORT.md has the format
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+
+    /// The tenant that gets them
+    #[arg(long, value_name = "NAME", value_parser = tenant)]
+    pub(super) tenant: TenantId,
+
+    /// What the rows are, when they do not say so themselves
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(super) kind: Option<KindChoice>,
+
+    /// Write nothing; say what would happen, and which rows conflict
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Write the file's values over those of people and groups that are there [default: they stay as they are]
+    #[arg(long)]
+    pub(super) update: bool,
+
+    /// Take an export that has lost its end
+    #[arg(long)]
+    pub(super) partial: bool,
+
+    /// Leave out the rows before this line
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) from_line: usize,
+
+    #[command(flatten)]
+    pub(super) place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum KindChoice {
+    User,
+    Group,
+}
+
+impl From<KindChoice> for Kind {
+    fn from(choice: KindChoice) -> Self {
+        match choice {
+            KindChoice::User => Self::User,
+            KindChoice::Group => Self::Group,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArguments {
+    /// The file to write [default: standard output]
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+
+    /// The tenant
+    #[arg(long, value_name = "NAME", value_parser = tenant)]
+    pub(super) tenant: TenantId,
 
     #[command(flatten)]
     pub(super) place: Place,

@@ -13,6 +13,8 @@ mod docs;
 mod feed_args;
 mod journal;
 mod lag;
+mod export;
+mod import;
 mod migrate;
 mod output;
 mod probe;
@@ -127,6 +129,8 @@ async fn dispatch(
         Some(Command::Resync(resync)) => resync::run(resync, host, out).await,
         Some(Command::Changes(changes)) => changes::run(changes, host, out).await,
         Some(Command::Journal(journal)) => journal::run(journal, host, out).await,
+        Some(Command::Import(import)) => import::run(import, host, out).await,
+        Some(Command::Export(export)) => export::run(export, host, out).await,
         Some(Command::Docs(docs)) => docs::run(&docs, out),
     }
 }

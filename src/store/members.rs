@@ -364,6 +364,26 @@ impl Store {
         }))
     }
 
+    /// The members of a group after one of them, about `most`, and the id after which the next ones come, without those
+    /// that are being swept.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn members_after(
+        &self,
+        cx: &Cx<'_>,
+        sweeping: &Sweeping,
+        (group, after): (ResourceId, Option<ResourceId>),
+        most: usize,
+    ) -> Result<(Vec<Member>, Option<ResourceId>), StoreError> {
+        let prefix = keys::members_prefix(group);
+        let after = after.map(|member| Key::member(group, member));
+        let page = self.query(cx.moment, cx.tenant.as_str(), &prefix, after.as_ref(), most).await?;
+        let members = page.items.iter().filter_map(member_in).map(|(_, member)| member);
+        let members = members.filter(|member| !sweeping.hides(member.id)).collect();
+        Ok((members, page.next.as_ref().and_then(Key::last_id)))
+    }
+
     /// Those of the pairs of group and member that are memberships, without those that are being swept.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! `scimctl` as its users meet it: the built binary, what it prints, how it ends. Each test has a server of its own.
 
+mod transfer;
+
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -39,5 +39,6 @@ mod resync;
 mod template;
 mod tenancy;
 mod tidy;
+mod transfer;
 mod users;
 mod whole;

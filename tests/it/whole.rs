@@ -157,11 +157,15 @@ fn matching(
     items: &BTreeMap<String, Item>,
     (attribute, value, id): (&str, &str, &str),
 ) -> Option<String> {
+    let user = items.get(&format!("id#{id}")).and_then(|item| items.get(&string(item, "ref")));
+    let Some(user) = user else { return Some("nobody has that id".to_owned()) };
+    if attribute == "@appId" {
+        let has = user.get("appId").is_some() && string(user, "appId") == value;
+        return (!has).then(|| "the user is another account".to_owned());
+    }
     if attribute != "emails.value" {
         return Some("not a match attribute".to_owned());
     }
-    let user = items.get(&format!("id#{id}")).and_then(|item| items.get(&string(item, "ref")));
-    let Some(user) = user else { return Some("nobody has that id".to_owned()) };
     let scim = user.get("scim").and_then(|scim| scim.as_m().ok());
     let emails = scim.and_then(|scim| scim.get("emails")?.as_l().ok());
     let values = emails.into_iter().flatten();
