@@ -1,7 +1,7 @@
 //! Every bound in the program, with its reason and its source.
 //!
 //! A number that limits an input, a page, a loop or a retry stands here and nowhere else, so that one file
-//! answers "how much of that does it take?". The README's table of limits is made of these.
+//! answers "how much of that does it take?". docs/LIMITS.md is made of these.
 
 use std::time::Duration;
 

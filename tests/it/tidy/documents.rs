@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{exists, files, read, rust_sources};
 use super::{Exchange, none};
 
-/// Constants of `limits.rs` that no user meets, and that the README's table leaves out.
+/// Constants of `limits.rs` that no user meets, and that docs/LIMITS.md leaves out.
 const INNER_LIMITS: &[&str] = &[
     "BATCH_GET_MAX",
     "COUNTER_SHARDS",
@@ -228,18 +228,18 @@ fn limits() -> BTreeMap<String, u64> {
 }
 
 #[test]
-fn the_readme_has_every_limit_and_the_right_one() {
+fn every_limit_is_written_down_and_the_right_one() {
     let limits = limits();
     let mut problems = Vec::new();
     let mut named = BTreeSet::new();
-    for row in table("README.md", "## Limits") {
+    for row in table("docs/LIMITS.md", "# Limits") {
         for name in quoted(&row[2]) {
             let digits = row[1].replace(',', "");
             let number: String = digits.chars().take_while(char::is_ascii_digit).collect();
             match limits.get(name) {
-                None => problems.push(format!("README.md: limits.rs has no {name}")),
+                None => problems.push(format!("docs/LIMITS.md: limits.rs has no {name}")),
                 Some(value) if number != value.to_string() => {
-                    problems.push(format!("README.md: {name} is {value}, not {number}"));
+                    problems.push(format!("docs/LIMITS.md: {name} is {value}, not {number}"));
                 }
                 Some(_) => {}
             }
@@ -249,10 +249,12 @@ fn the_readme_has_every_limit_and_the_right_one() {
     for name in limits.keys() {
         match (named.contains(name), INNER_LIMITS.contains(&name.as_str())) {
             (false, false) => {
-                problems.push(format!("README.md: {name} is missing from the limits"));
+                problems.push(format!("docs/LIMITS.md: {name} is missing"));
             }
 
-            (true, true) => problems.push(format!("{name} is in the README and in INNER_LIMITS")),
+            (true, true) => {
+                problems.push(format!("{name} is in docs/LIMITS.md and in INNER_LIMITS"))
+            }
             (true, false) | (false, true) => {}
         }
     }

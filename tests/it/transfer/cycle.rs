@@ -30,7 +30,7 @@ fn as_csv(people: usize) -> String {
     for n in 0..people {
         write!(
             file,
-            "P{n}@Example.com,acc-{n},oid-{n},yes,Given{n},\"Given{n}, P\",p{n}@example.com\r\n"
+            "P{n}@Example.com,account-{n},oid-{n},yes,Given{n},\"Given{n}, P\",p{n}@example.com\r\n"
         )
         .unwrap();
     }
@@ -40,7 +40,7 @@ fn as_csv(people: usize) -> String {
 /// The same people as JSON lines.
 fn as_json_lines(people: usize) -> String {
     let lines = (0..people).map(|n| {
-        json!({"kind": "User", "appId": format!("acc-{n}"), "resource": {
+        json!({"kind": "User", "appId": format!("account-{n}"), "resource": {
             "userName": format!("P{n}@Example.com"), "externalId": format!("oid-{n}"), "active": true,
             "name": {"givenName": format!("Given{n}")}, "displayName": format!("Given{n}, P"),
             "emails": [{"type": "work", "value": format!("p{n}@example.com")}],
@@ -90,7 +90,7 @@ async fn provision(app: &App, n: usize, filter: &str) -> (Option<String>, bool) 
 #[track_caller]
 fn assert_invisible(answer: &Value) {
     let text = answer.to_string();
-    assert!(!text.contains("acc-") && !text.to_lowercase().contains("appid"), "{text}");
+    assert!(!text.contains("account-") && !text.to_lowercase().contains("appid"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,14 +132,14 @@ async fn an_initial_cycle_after_an_import_creates_nobody() {
     let items = partition(&app).await;
     for n in 0..PEOPLE {
         let item = &items[&format!("user#p{n}@example.com")];
-        assert_eq!(string(item, "appId"), format!("acc-{n}"), "the app's ids are kept");
+        assert_eq!(string(item, "appId"), format!("account-{n}"), "the app's ids are kept");
         assert_eq!(string(item, "displayName"), format!("Given{n} P"));
     }
     assert_whole(&items);
     let items = journal(&app).await;
     let told = |name: &str| items.values().filter(|item| string(item, "actor") == name).count();
     assert_eq!(told("scimctl import"), PEOPLE);
-    assert!(items.values().all(|item| string(item, "appId").starts_with("acc-")));
+    assert!(items.values().all(|item| string(item, "appId").starts_with("account-")));
     assert_checked(&app, &app.tenant()).await;
 }
 
@@ -156,7 +156,7 @@ async fn until<T>(work: impl Future<Output = T>, stop: impl Future<Output = ()>)
 async fn an_import_that_was_killed_goes_on() {
     let app = App::start().await;
     let mut file = as_json_lines(120);
-    let members: Vec<Value> = (0..120).map(|n| json!({"appId": format!("acc-{n}")})).collect();
+    let members: Vec<Value> = (0..120).map(|n| json!({"appId": format!("account-{n}")})).collect();
     let group =
         json!({"appId": "team", "resource": {"displayName": "Everybody"}, "members": members});
     write!(file, "\n{group}\n").unwrap();
