@@ -23,7 +23,7 @@ const BEHIND: Duration = Duration::from_secs(15);
 
 /// One of the three tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Table {
+pub(crate) enum Table {
     Directory,
     Secrets,
     Journal,
@@ -31,14 +31,14 @@ enum Table {
 
 /// What the tables had at one instant.
 #[derive(Clone)]
-struct Backup {
-    at: Timestamp,
+pub(crate) struct Backup {
+    pub(crate) at: Timestamp,
     items: BTreeMap<&'static str, Vec<Item>>,
 }
 
 impl Backup {
     /// All items of all tables, as point-in-time recovery has them.
-    async fn of(app: &App) -> Self {
+    pub(crate) async fn of(app: &App) -> Self {
         let tables = app.store().tables();
         let mut items = BTreeMap::new();
         for (role, name) in [
@@ -64,7 +64,7 @@ impl Backup {
 }
 
 /// A stack that was pointed at new tables, each restored from a backup; without one it begins empty.
-async fn restored(app: &App, from: [(Table, Option<&Backup>); 3]) -> App {
+pub(crate) async fn restored(app: &App, from: [(Table, Option<&Backup>); 3]) -> App {
     let unique = app.moment().mint_uuid().simple().to_string();
     let tables = Tables {
         directory: format!("directory-{unique}"),

@@ -5,6 +5,7 @@ mod bad_files;
 mod cycle;
 mod matching;
 mod round_trip;
+mod story;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

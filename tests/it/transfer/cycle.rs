@@ -24,7 +24,7 @@ use crate::whole::{assert_whole, journal, partition, string};
 const PEOPLE: usize = 500;
 
 /// What the app's own database has of its people, as a CSV.
-fn as_csv(people: usize) -> String {
+pub(super) fn as_csv(people: usize) -> String {
     let mut file =
         "userName,appId,externalId,active,name.givenName,displayName,emails.work\r\n".to_owned();
     for n in 0..people {
@@ -51,7 +51,7 @@ fn as_json_lines(people: usize) -> String {
 }
 
 /// Everybody's id by userName.
-async fn ids(app: &App) -> BTreeMap<String, String> {
+pub(super) async fn ids(app: &App) -> BTreeMap<String, String> {
     let items = partition(app).await;
     let people = items.values().filter(|item| string(item, "key").starts_with("user#"));
     people.map(|item| (string(item, "userName"), string(item, "id"))).collect()
@@ -60,7 +60,7 @@ async fn ids(app: &App) -> BTreeMap<String, String> {
 /// What Entra does with one person in an initial cycle: it looks for them by the matching attribute; when nobody is there
 /// it sends a POST, and when somebody is, a PATCH of what it maps and finds different. The id of whom it found, and
 /// whether it had something to change.
-async fn provision(app: &App, n: usize, filter: &str) -> (Option<String>, bool) {
+pub(super) async fn provision(app: &App, n: usize, filter: &str) -> (Option<String>, bool) {
     let query =
         percent_encoding::percent_encode(filter.as_bytes(), percent_encoding::NON_ALPHANUMERIC);
     let found = app.call("GET", &format!("/Users?filter={query}"), Value::Null).await.expect(200);
