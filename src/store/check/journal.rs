@@ -7,7 +7,7 @@ use super::super::StoreError;
 use super::super::feed::{Change, is_older};
 use super::facts::Facts;
 use super::{Check, Progress};
-use crate::limits::{BATCH_GET_MAX, JOURNAL_KEPT_DAYS, JOURNAL_KEPT_DAYS_MIN};
+use crate::limits::{BATCH_GET_MAX, JOURNAL_KEPT_DAYS_MIN};
 use crate::moment::Timestamp;
 
 impl Check<'_> {
@@ -40,7 +40,8 @@ impl Check<'_> {
                 None => self.next_change(at).await?,
             };
             let now = (self.moments)().now();
-            if !has_expired(at, (oldest.as_ref(), following.as_ref()), now) {
+            let kept_days = self.store.journal_days();
+            if !has_expired(at, kept_days, (oldest.as_ref(), following.as_ref()), now) {
                 facts.lost.insert(at);
             }
             next = Some(following);
@@ -61,13 +62,18 @@ impl Check<'_> {
 }
 
 /// Whether what is missing may have expired: for how long items are kept is a setting, and the items around say it.
-fn has_expired(at: Uuid, around: (Option<&Change>, Option<&Change>), now: Timestamp) -> bool {
+fn has_expired(
+    at: Uuid,
+    kept_days: i64,
+    around: (Option<&Change>, Option<&Change>),
+    now: Timestamp,
+) -> bool {
     let (oldest, following) = around;
     let is_before_all = oldest.is_some_and(|oldest| at < oldest.at);
     let beside = following.or(oldest);
     (is_before_all && is_older(at, JOURNAL_KEPT_DAYS_MIN, now))
         || beside.map_or_else(
-            || is_older(at, JOURNAL_KEPT_DAYS, now),
+            || is_older(at, kept_days, now),
             |beside| beside.would_have_expired(at, now),
         )
 }

@@ -9,8 +9,6 @@ use super::super::StoreError;
 use super::super::item::{Item, bare, key_of, number, text};
 use super::super::journal::{Entry, Event};
 use super::super::keys::Key;
-use super::super::members::{MemberChange, Members};
-use super::super::resources::Step;
 use super::super::write::{Cancelled, Change, Condition, Role, Trace, Transaction};
 use super::facts::{Facts, Memberships, Pair};
 use super::rules::Suspect;
@@ -100,10 +98,7 @@ impl Check<'_> {
         let cx = self.cx(&moment);
         let found = self.store.get(&cx, kind, id).await?;
         let before = found.filter(|found| found.change == Some(at)).ok_or(StoreError::Stale)?;
-        let after = before.with_document(before.document.clone(), &moment);
-        let step = Step { before: &before, after: &after, event: Event::Snapshot };
-        let members = Members::assumed(id, MemberChange::default())?;
-        self.store.write_step(&cx, step, &members).await.map(|_| ())
+        self.store.say_again(&cx, &before, 0).await.map_err(Cancelled::Error)
     }
 
     async fn commit(
