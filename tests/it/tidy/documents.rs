@@ -253,7 +253,7 @@ fn every_limit_is_written_down_and_the_right_one() {
             }
 
             (true, true) => {
-                problems.push(format!("{name} is in docs/LIMITS.md and in INNER_LIMITS"))
+                problems.push(format!("{name} is in docs/LIMITS.md and in INNER_LIMITS"));
             }
             (true, false) | (false, true) => {}
         }

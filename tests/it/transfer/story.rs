@@ -8,8 +8,8 @@ use std::time::Duration;
 use scim_endpoint::admin::resync::{Order, resync};
 use scim_endpoint::feed::lag::{Tally, took};
 use scim_endpoint::scim::catalog::Kind;
-use scim_endpoint::store::{Cx, Settings};
 use scim_endpoint::store::feed::{Acknowledgement, Change, position};
+use scim_endpoint::store::{Cx, Settings};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -156,5 +156,4 @@ async fn from_an_import_to_a_restore() {
     let cx = Cx { tenant: &tenant, settings: &settings, actor: "test", moment: &moment };
     let linked = stack.store().people_of_app_id(&cx, &leaver).await.unwrap();
     assert_eq!(linked.iter().map(|person| person.id.to_string()).collect::<Vec<_>>(), [id]);
-}@Example.com")).await, Some(leaver));
 }
