@@ -32,6 +32,8 @@ pub mod local;
 pub mod moment;
 pub mod ops;
 pub mod scim;
+#[cfg(feature = "cli")]
+pub mod simulate;
 pub mod store;
 pub mod system;
 pub mod telemetry;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use super::feed_args::{ChangesArguments, JournalArguments};
+use super::simulate::SimulateArguments;
 use crate::limits::{TENANT_RATE_MIN, TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX};
 use crate::moment::Timestamp;
 use crate::scim::catalog::Kind;
@@ -65,6 +66,8 @@ pub(super) enum Command {
     Export(ExportArguments),
     /// Print documents for your customers
     Docs(DocsArguments),
+    /// Rehearse: play Entra's sync cycles against an endpoint, and compare what is there with what should be
+    Simulate(Box<SimulateArguments>),
 }
 
 #[derive(Debug, Args)]

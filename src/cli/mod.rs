@@ -20,6 +20,7 @@ mod output;
 mod probe;
 mod resync;
 mod serve;
+mod simulate;
 mod site;
 mod tenant;
 mod token;
@@ -132,6 +133,7 @@ async fn dispatch(
         Some(Command::Import(import)) => import::run(import, host, out).await,
         Some(Command::Export(export)) => export::run(export, host, out).await,
         Some(Command::Docs(docs)) => docs::run(&docs, out),
+        Some(Command::Simulate(simulate)) => simulate::run(*simulate, host, out).await,
     }
 }
 

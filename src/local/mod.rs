@@ -74,7 +74,8 @@ impl fmt::Display for LocalError {
 impl std::error::Error for LocalError {}
 
 impl LocalError {
-    fn new(text: impl Into<String>) -> Self {
+    /// A sentence that says what to do.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }
@@ -84,6 +85,18 @@ impl LocalError {
 /// # Errors
 /// A port in use, a file that cannot be read or is of another format.
 pub async fn start(options: Options) -> Result<(Started, Server), LocalError> {
+    start_through(options, async |engine| Ok(engine)).await
+}
+
+/// As [`start`], over an engine that the server reaches through `through`: it is given the engine's address and says
+/// another.
+///
+/// # Errors
+/// As [`start`], and what `through` says.
+pub async fn start_through(
+    options: Options,
+    through: impl AsyncFnOnce(String) -> Result<String, LocalError>,
+) -> Result<(Started, Server), LocalError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let listener = TcpListener::bind(address).await.map_err(|error| {
         LocalError::new(format!(
@@ -94,7 +107,8 @@ pub async fn start(options: Options) -> Result<(Started, Server), LocalError> {
     let address = listener.local_addr().map_err(|error| LocalError::new(error.to_string()))?;
     let engine = Engine::start(options.data.as_deref()).await?;
     let catalog = Catalog::embedded().map_err(|error| LocalError::new(error.to_string()))?;
-    let store = Store::connect(&engine.sdk_config(), Tables::local(), Arc::new(catalog));
+    let reached = through(engine.endpoint().to_owned()).await?;
+    let store = Store::connect(&sdk_config(&reached), Tables::local(), Arc::new(catalog));
     let moments = Moments::new().map_err(|error| LocalError::new(error.to_string()))?;
     store
         .create_tables()
@@ -118,6 +132,16 @@ pub async fn start(options: Options) -> Result<(Started, Server), LocalError> {
         environment: environment(&engine, &config, address),
     };
     Ok((started, Server::new(listener, App::new(store, config), engine, moments)))
+}
+
+/// The store of a server that has started, straight to its engine.
+///
+/// # Errors
+/// When the schemas cannot be read.
+pub fn store_of(started: &Started) -> Result<Store, LocalError> {
+    let catalog = Catalog::embedded().map_err(|error| LocalError::new(error.to_string()))?;
+    let config = sdk_config(&started.dynamodb_endpoint);
+    Ok(Store::connect(&config, Tables::local(), Arc::new(catalog)))
 }
 
 /// Tenants that are not there are created; each gets a fresh token, and loses the expired ones of earlier starts.
