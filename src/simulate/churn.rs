@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 
 use super::generate;
 use super::source::{
-    DEPARTMENT, DISPLAY_NAME, FAMILY_NAME, Person, Source, Standing, USER_NAME, WORK_EMAIL,
+    DEPARTMENT, DISPLAY_NAME, FAMILY_NAME, Group, Person, Source, Standing, USER_NAME, WORK_EMAIL,
 };
 
 /// A kind of change.
@@ -353,17 +353,16 @@ impl Round<'_> {
     }
 
     fn move_member(&mut self) -> bool {
-        let (Some(from), Some(to)) = (self.group(), self.group()) else { return false };
-        let members: Vec<String> = self
-            .source
-            .groups
-            .get(&from)
-            .map(|group| group.members.iter().cloned().collect())
-            .unwrap_or_default();
-        let Some(member) = generate::pick(self.chance, &members).cloned() else { return false };
-        if from == to {
+        let there = self.source.groups.iter().filter(|(key, _)| !self.touched.contains(*key));
+        let of = |(key, group): (&String, &Group)| {
+            let members = group.members.iter();
+            members.map(|member| (key.clone(), member.clone())).collect::<Vec<_>>()
+        };
+        let memberships: Vec<(String, String)> = there.flat_map(of).collect();
+        let Some((from, member)) = generate::pick(self.chance, &memberships).cloned() else {
             return false;
-        }
+        };
+        let Some(to) = self.group().filter(|to| *to != from) else { return false };
         if let Some(group) = self.source.groups.get_mut(&from) {
             group.members.remove(&member);
         }

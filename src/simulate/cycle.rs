@@ -63,6 +63,8 @@ pub(super) struct State {
 /// One cycle's view.
 pub(super) struct Cycle<'a> {
     pub(super) number: usize,
+    /// Whether single people and groups are provisioned on demand meanwhile.
+    pub(super) is_on_demand: bool,
     pub(super) plan: &'a Plan,
     pub(super) client: &'a Client,
     pub(super) source: &'a Source,
@@ -134,8 +136,7 @@ impl Cycle<'_> {
             };
             jobs.push(job(self.dialect(key), false));
             // A run on demand cannot delete, and does not bring back whoever was deleted.
-            if self.plan.on_demand && person.is_active() && chance.random_ratio(1, ON_DEMAND_EVERY)
-            {
+            if self.is_on_demand && person.is_active() && chance.random_ratio(1, ON_DEMAND_EVERY) {
                 let at = chance.random_range(0..=jobs.len());
                 jobs.insert(at, job(Dialect::Legacy, true));
             }
@@ -202,7 +203,7 @@ impl Cycle<'_> {
             }
             let members = self.wanted_members(&group.members);
             let few = (1..=ON_DEMAND_MEMBERS_MAX).contains(&members.len());
-            if self.plan.on_demand && few {
+            if self.is_on_demand && few {
                 let how = (Reference::Member, false, Dialect::Legacy);
                 let mut job = reference_job(key, link.clone(), members.into_iter().collect(), how);
                 job.is_on_demand = true;

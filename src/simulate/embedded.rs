@@ -71,6 +71,11 @@ impl Embedded {
         Endpoint::parse(&self.base_url, &self.token)
     }
 
+    /// The token of its tenant.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Its tenant.
     pub fn tenant(&self) -> &TenantId {
         &self.tenant

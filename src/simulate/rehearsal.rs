@@ -133,7 +133,7 @@ impl Rehearsal {
         }
         if !self.plan.into_live {
             return Err(SimulateError::new(format!(
-                "the tenant is not empty ({users} users, {groups} groups): rehearse in one that is, or add --into-live if \
+                "the tenant is not empty (users: {users}, groups: {groups}): rehearse in one that is, or add --into-live if \
                  you mean this one; only what the rehearsal creates is deleted again"
             )));
         }
@@ -242,14 +242,16 @@ impl Rehearsal {
 
     async fn any_cycle(&mut self, kind: CycleKind, observer: &mut dyn Observer) -> CycleReport {
         let number = self.cycles.len() + 1;
-        let is_chaotic = self.plan.chaos.is_some()
-            && matches!(kind, CycleKind::Initial | CycleKind::Incremental);
+        let has_changes = matches!(kind, CycleKind::Initial | CycleKind::Incremental);
+        let is_chaotic = self.plan.chaos.is_some() && has_changes;
         let (counts, logged) = (self.client.counts(), self.state.log.len());
         self.turn(is_chaotic);
         let probed = self.probe(number).await;
         if probed {
             let (plan, client, source) = (&self.plan, &self.client, &self.source);
-            Cycle { number, plan, client, source, state: &mut self.state }.run(observer).await;
+            let is_on_demand = plan.on_demand && has_changes;
+            let state = &mut self.state;
+            Cycle { number, is_on_demand, plan, client, source, state }.run(observer).await;
         }
         self.turn(false);
         let requests = since(&counts, &self.client.counts());
@@ -265,9 +267,10 @@ impl Rehearsal {
                 self.ledger.advance(&self.source)
             }
         };
-        // What fails, is repeated or was there before makes other requests necessary.
-        let is_plain = failed == 0 && !is_chaotic && !self.plan.on_demand && self.was_empty;
-        let is_counted = is_plain && probed && kind != CycleKind::Settling;
+        // What fails, is repeated or was there before makes other requests necessary; a restart has nothing of that.
+        let is_plain = !is_chaotic && !self.plan.on_demand && kind != CycleKind::Settling;
+        let is_counted =
+            failed == 0 && probed && self.was_empty && (is_plain || kind == CycleKind::Restart);
         let formula = if is_counted { formula::compare(&needed, &requests) } else { Vec::new() };
         let findings = self.look(number, observer).await;
         let changes = std::mem::take(&mut self.happened);

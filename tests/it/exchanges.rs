@@ -110,6 +110,16 @@ async fn run_directory(directory: &str, at_least: usize) -> Vec<String> {
     failures
 }
 
+/// What is wrong with a recorded conversation when it is played again, on an empty store.
+pub(crate) async fn replay(file: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(file).expect("the record is read");
+    let label = file.file_name().expect("it has a name").to_string_lossy();
+    match Script::parse(&label, &text) {
+        Ok(script) => run_script(file, &text, script, None).await,
+        Err(problem) => vec![problem],
+    }
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join("exchanges")
 }

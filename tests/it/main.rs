@@ -36,6 +36,7 @@ mod races;
 mod release;
 mod restore;
 mod resync;
+mod simulate;
 mod template;
 mod tenancy;
 mod tidy;

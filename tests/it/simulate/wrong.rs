@@ -1,0 +1,214 @@
+//! Servers that are wrong on purpose: ours behind something that spoils it. The simulator has to notice each.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use scim_endpoint::simulate::{
+    Code, Embedded, Endpoint, Health, Plan, Rehearsal, Report, Silent, Size, directory,
+};
+use scim_endpoint::system::Moments;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wrong {
+    /// Nothing: so that the rest proves something.
+    Nothing,
+    /// A PATCH of a user is answered 204 and not done.
+    IgnoresPatch,
+    /// Each user is created twice.
+    DoublesUsers,
+    /// `active` is not in any answer.
+    DropsActive,
+    /// A new group is answered with an HTML page.
+    AnswersHtml,
+    /// A member is answered 204 and not added.
+    ForgetsMembers,
+    /// A display name comes back in capitals.
+    ChangesCase,
+    /// Whoever is read by id is somebody else.
+    ChangesIds,
+    /// A query that finds nobody is 404, once the connection has been tested.
+    QueriesEndIn404,
+    /// The token is refused, once the connection has been tested.
+    RefusesToken,
+}
+
+async fn spoiled(wrong: Wrong, server: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let probes = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (server, probes) = (server.clone(), Arc::clone(&probes));
+            let service = service_fn(move |request| {
+                let count = probes.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                spoil(wrong, server.clone(), request, count)
+            });
+            let connection = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
+        }
+    });
+    format!("http://{address}/scim/v2")
+}
+
+type Answered = Response<Full<Bytes>>;
+
+async fn spoil(
+    wrong: Wrong,
+    server: String,
+    request: Request<Incoming>,
+    count: usize,
+) -> Result<Answered, hyper::Error> {
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let (method, path) = (head.method.clone(), head.uri.path().to_owned());
+    let is = |wanted: &Method, part: &str| method == *wanted && path.contains(part);
+    // Four probes and two totals test the connection.
+    let is_later = count > 5;
+    match wrong {
+        Wrong::IgnoresPatch if is(&Method::PATCH, "/Users/") => return Ok(answer(204, "")),
+        Wrong::ForgetsMembers if is(&Method::PATCH, "/Groups/") => return Ok(answer(204, "")),
+        Wrong::AnswersHtml if is(&Method::POST, "/Groups") => {
+            let mut page = answer(200, "<html>Sign in</html>");
+            page.headers_mut().insert("content-type", "text/html".parse().unwrap());
+            return Ok(page);
+        }
+        Wrong::RefusesToken if is_later => return Ok(answer(401, "{}")),
+        Wrong::DoublesUsers if is(&Method::POST, "/Users") => {
+            let mut second: Value = serde_json::from_slice(&body).unwrap();
+            second["userName"] = json!(format!("2-{}", second["userName"].as_str().unwrap()));
+            let second = Bytes::from(second.to_string());
+            forward(&server, Request::from_parts(head.clone(), Full::new(second))).await;
+        }
+        _ => {}
+    }
+    let query = head.uri.query().unwrap_or_default().to_owned();
+    let (status, body) = forward(&server, Request::from_parts(head, Full::new(body))).await;
+    let mut value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    match wrong {
+        Wrong::QueriesEndIn404
+            if is_later && query.contains("filter") && value["totalResults"] == 0 =>
+        {
+            return Ok(answer(404, "{}"));
+        }
+        Wrong::DropsActive => {
+            each(&mut value, |user| drop(user.as_object_mut().unwrap().remove("active")))
+        }
+        Wrong::ChangesCase => each(&mut value, |resource| {
+            let shown = resource["displayName"].as_str().map(str::to_uppercase);
+            resource["displayName"] = json!(shown);
+        }),
+        Wrong::ChangesIds if path.contains("/Users") && status == 200 => each(&mut value, |user| {
+            let id = user["id"].as_str().map(|id| format!("x{id}"));
+            user["id"] = json!(id);
+        }),
+        _ => {}
+    }
+    let text = if value.is_null() { String::new() } else { value.to_string() };
+    Ok(answer(status, &text))
+}
+
+/// Changes a resource, or each of a list.
+fn each(value: &mut Value, change: impl Fn(&mut Value)) {
+    if value.get("id").is_some() {
+        change(value);
+    }
+    let listed = value.get_mut("Resources").and_then(Value::as_array_mut);
+    listed.into_iter().flatten().for_each(change);
+}
+
+async fn forward(server: &str, request: Request<Full<Bytes>>) -> (u16, Bytes) {
+    let stream = TcpStream::connect(server).await.unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let answered = sender.send_request(request).await.unwrap();
+    let status = answered.status().as_u16();
+    (status, answered.into_body().collect().await.unwrap().to_bytes())
+}
+
+fn answer(status: u16, body: &str) -> Answered {
+    let response =
+        Response::builder().status(status).header("content-type", "application/scim+json");
+    response.body(Full::new(Bytes::from(body.to_owned()))).unwrap()
+}
+
+/// What the simulator makes of a server with that fault.
+async fn judged(wrong: Wrong) -> Report {
+    let moments = Moments::new().unwrap();
+    let embedded = Embedded::start(moments.clone(), None).await.unwrap();
+    let behind = embedded.endpoint().unwrap();
+    let server = behind.base().trim_start_matches("http://").split('/').next().unwrap().to_owned();
+    let url = spoiled(wrong, server).await;
+    let endpoint = Endpoint::parse(&url, embedded.token()).unwrap();
+    let source = directory(Size { users: 6, groups: 3, everyone_has_mail: true }, 7);
+    let plan = Plan { cycles: 2, ..Plan::default() };
+    let mut rehearsal = Rehearsal::new(endpoint, plan, source, moments).unwrap();
+    rehearsal.connect(&mut Silent).await.unwrap();
+    rehearsal.play(&mut Silent).await;
+    rehearsal.report().unwrap()
+}
+
+/// The server is found wrong, and something says why.
+async fn is_found_out(wrong: Wrong, because: &str) -> Report {
+    let report = judged(wrong).await;
+    assert!(!report.is_good(), "{wrong:?} goes unnoticed");
+    let said: Vec<String> = report
+        .findings()
+        .iter()
+        .map(|finding| format!("{}: {}", finding.about, finding.what))
+        .collect();
+    assert!(said.iter().any(|said| said.contains(because)), "{wrong:?}: {said:#?}");
+    report
+}
+
+#[tokio::test]
+async fn a_right_server_is_found_right_through_the_same_hands() {
+    let report = judged(Wrong::Nothing).await;
+    assert!(report.is_good(), "{:?}", report.findings());
+}
+
+#[tokio::test]
+async fn changes_that_are_not_made_are_found() {
+    is_found_out(Wrong::IgnoresPatch, "and should be").await;
+    is_found_out(Wrong::ForgetsMembers, "lacks the member").await;
+}
+
+#[tokio::test]
+async fn people_too_many_are_found() {
+    is_found_out(Wrong::DoublesUsers, "and not in the source").await;
+}
+
+#[tokio::test]
+async fn attributes_that_are_dropped_or_changed_are_found() {
+    is_found_out(Wrong::DropsActive, "active is not there").await;
+    is_found_out(Wrong::ChangesCase, "displayName is").await;
+}
+
+#[tokio::test]
+async fn what_is_not_scim_is_named_as_entra_names_it() {
+    let report = is_found_out(Wrong::AnswersHtml, "not at the endpoint").await;
+    assert!(report.failed_with(Code::ServiceIncompatible) > 0);
+    assert_eq!(report.health.word(), "escrow");
+    let report = is_found_out(Wrong::ChangesIds, "").await;
+    assert!(report.failed_with(Code::InvalidAnchor) > 0, "{:?}", report.log);
+}
+
+#[tokio::test]
+async fn a_job_is_quarantined_as_entra_would() {
+    for (wrong, code) in
+        [(Wrong::RefusesToken, "Unauthorized"), (Wrong::QueriesEndIn404, "ServiceIncompatible")]
+    {
+        let report = judged(wrong).await;
+        let Health::Quarantine(reason, why) = &report.health else { panic!("{:?}", report.health) };
+        assert_eq!(*reason, "EncounteredQuarantineException");
+        assert!(why.contains(code) && !report.is_good(), "{why}");
+    }
+}
