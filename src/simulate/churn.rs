@@ -344,10 +344,8 @@ impl Round<'_> {
         group.name = if number % 3 == 0 {
             flip_case(&group.name)
         } else {
-            format!(
-                "{} {number}",
-                group.name.split(" – ").next().unwrap_or("Group").to_owned() + " –"
-            )
+            let base = group.name.split(" – ").next().unwrap_or("Group");
+            format!("{base} – {number}")
         };
         true
     }

@@ -88,7 +88,7 @@ pub fn directory(size: Size, seed: u64) -> Source {
     source
 }
 
-/// Somebody who was not there before; `number` makes the names unique.
+/// Somebody who was not there before; `number` decides which attributes they have.
 pub(super) fn person(chance: &mut StdRng, number: usize, has_mail: bool) -> (String, Person) {
     let key = guid(chance);
     let given = pick(chance, GIVEN).copied().unwrap_or("Ann");
@@ -99,14 +99,14 @@ pub(super) fn person(chance: &mut StdRng, number: usize, has_mail: bool) -> (Str
     };
     // Some have a plus in it, which a query must not turn into a space.
     let plus = if number % 17 == 3 { "+test" } else { "" };
-    let user_name = format!("{}.{}.{number}{plus}@{DOMAIN}", local(given), local(family));
+    let user_name = format!("{}.{}.{}{plus}@{DOMAIN}", local(given), local(family), tag(&key));
     person.set(EXTERNAL_ID, key.clone());
     person.set(DISPLAY_NAME, format!("{given} {family}"));
     person.set(GIVEN_NAME, given);
     person.set(FAMILY_NAME, family);
     person.join_names();
     if has_mail || number % 20 != 7 {
-        person.set(WORK_EMAIL, format!("{}.{number}{plus}@{DOMAIN}", local(family)));
+        person.set(WORK_EMAIL, format!("{}.{}{plus}@{DOMAIN}", local(family), tag(&key)));
     }
     person.set(USER_NAME, user_name);
     person.set(EMPLOYEE_NUMBER, format!("{:05}", number + 1));
@@ -130,10 +130,14 @@ pub(super) fn person(chance: &mut StdRng, number: usize, has_mail: bool) -> (Str
 /// A group that was not there before, empty.
 pub(super) fn group(chance: &mut StdRng, number: usize) -> (String, Group) {
     let base = GROUPS.get(number % GROUPS.len()).copied().unwrap_or("Group");
-    let name =
-        if number < GROUPS.len() { base.to_owned() } else { format!("{base} {}", number + 1) };
-    let group = Group { name: format!("Rehearsal {name}"), members: [].into(), is_gone: false };
-    (guid(chance), group)
+    let key = guid(chance);
+    let name = format!("Rehearsal {base} {}", tag(&key));
+    (key, Group { name, members: [].into(), is_gone: false })
+}
+
+/// The beginning of a key, so that the names of two rehearsals do not meet.
+fn tag(key: &str) -> &str {
+    key.get(..8).unwrap_or(key)
 }
 
 /// A department's name.

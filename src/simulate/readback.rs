@@ -167,7 +167,7 @@ pub(super) fn compare(
                     findings
                         .push(Finding::new(&group.name, format!("{} is {is}", difference.target)));
                 }
-                findings.extend(members(source, state, key, found));
+                findings.extend(members((source, state), key, found, before));
             }
             Err(what) => findings.push(Finding::new(&group.name, what)),
         }
@@ -201,7 +201,12 @@ fn manager(source: &Source, state: &State, key: &str, user: &Value) -> Option<Fi
     Some(Finding::new(person.name(), format!("manager is {is}, and should be {wanted}{because}")))
 }
 
-fn members(source: &Source, state: &State, key: &str, found: &Value) -> Vec<Finding> {
+fn members(
+    (source, state): (&Source, &State),
+    key: &str,
+    found: &Value,
+    before: &HashSet<String>,
+) -> Vec<Finding> {
     let Some(group) = source.groups.get(key) else { return Vec::new() };
     let name = |id: &str| {
         let mut named = state.people.iter().filter(|(_, known)| known.first.as_deref() == Some(id));
@@ -216,7 +221,8 @@ fn members(source: &Source, state: &State, key: &str, found: &Value) -> Vec<Find
     for id in wanted.difference(&there) {
         findings.push(Finding::new(&group.name, format!("lacks the member {}", name(id))));
     }
-    for id in there.difference(&wanted) {
+    // Entra never learns of the members that a group had before.
+    for id in there.difference(&wanted).filter(|id| !before.contains(*id)) {
         findings.push(Finding::new(&group.name, format!("has the member {} too many", name(id))));
     }
     if listed.len() != there.len() {

@@ -41,7 +41,7 @@ impl Recorder {
         let name = name.unwrap_or_default();
         write!(
             file,
-            "# {name} — Microsoft Entra, as scimctl simulate plays it\n# Source: recorded against a SCIM endpoint.\n"
+            "# {name} — Microsoft Entra, as scimctl simulate plays it\n# Source: https://learn.microsoft.com/en-us/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups\n"
         )
         .map_err(told)?;
         let state = State { file, names: HashMap::new(), steps: 0, failed: None };

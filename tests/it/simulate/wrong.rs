@@ -85,7 +85,9 @@ async fn spoil(
             let mut second: Value = serde_json::from_slice(&body).unwrap();
             second["userName"] = json!(format!("2-{}", second["userName"].as_str().unwrap()));
             let second = Bytes::from(second.to_string());
-            forward(&server, Request::from_parts(head.clone(), Full::new(second))).await;
+            let mut head = head.clone();
+            head.headers.remove("content-length");
+            forward(&server, Request::from_parts(head, Full::new(second))).await;
         }
         _ => {}
     }
@@ -197,8 +199,8 @@ async fn what_is_not_scim_is_named_as_entra_names_it() {
     let report = is_found_out(Wrong::AnswersHtml, "not at the endpoint").await;
     assert!(report.failed_with(Code::ServiceIncompatible) > 0);
     assert_eq!(report.health.word(), "escrow");
-    let report = is_found_out(Wrong::ChangesIds, "").await;
-    assert!(report.failed_with(Code::InvalidAnchor) > 0, "{:?}", report.log);
+    let report = is_found_out(Wrong::ChangesIds, "its id was").await;
+    assert!(report.failed_with(Code::ServiceIncompatible) > 0);
 }
 
 #[tokio::test]
