@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use self::progress::Progress;
 use super::Host;
 use super::output::{CliError, Output, counted};
+use crate::scim::well_known;
 use crate::simulate::{
     Change, Dialect, Dialects, Embedded, Endpoint, Left, Matching, Plan, Rehearsal, SimulateError,
     Size, Source, Switch, directory, read_groups, read_people,
@@ -21,7 +22,7 @@ use crate::store::check;
 /// The variable with the token, so that it need not stand in the list of processes.
 const TOKEN_VARIABLE: &str = "SCIM_TOKEN";
 /// How long cleaning up after Ctrl-C may take.
-const CLEAN_UP_PATIENCE: Duration = Duration::from_secs(60);
+const CLEAN_UP_PATIENCE: Duration = Duration::from_mins(1);
 /// Bytes of a file of people that are read at most.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -97,6 +98,7 @@ struct WireArguments {
 
 /// What happens.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch that a person gives")]
 #[command(next_help_heading = "What happens")]
 struct CourseArguments {
     /// Cycles: the initial one, then incremental ones after changes in the source
@@ -134,9 +136,9 @@ enum DialectChoice {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum MatchChoice {
     #[default]
-    #[value(name = "userName")]
+    #[value(name = well_known::USER_NAME)]
     UserName,
-    #[value(name = "externalId")]
+    #[value(name = well_known::EXTERNAL_ID)]
     ExternalId,
     #[value(name = "email")]
     Email,

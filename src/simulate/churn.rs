@@ -199,10 +199,10 @@ impl Churn {
         }
         person.manager = round.active_person();
         round.touched.insert(key.clone());
-        if let Some(group) = round.group() {
-            if let Some(group) = round.source.groups.get_mut(&group) {
-                group.members.insert(key.clone());
-            }
+        if let Some(group) = round.group()
+            && let Some(group) = round.source.groups.get_mut(&group)
+        {
+            group.members.insert(key.clone());
         }
         round.source.people.insert(key, person);
         true

@@ -59,7 +59,6 @@ impl Code {
     /// The code for a status that was not expected.
     pub(super) fn of_status(status: u16) -> Self {
         match status {
-            400 => Self::ServiceIncompatible,
             401 => Self::Unauthorized,
             403 => Self::InsufficientRights,
             405 => Self::MethodNotAllowed,
@@ -68,7 +67,7 @@ impl Code {
             429 => Self::TooManyRequests,
             501 => Self::NotImplemented,
             500..=599 => Self::InternalServerError,
-            200..=299 => Self::ServiceIncompatible,
+            200..=299 | 400 => Self::ServiceIncompatible,
             _ => Self::WebException,
         }
     }

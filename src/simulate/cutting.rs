@@ -23,7 +23,7 @@ impl Cutting {
     }
 
     /// One that breaks after its first half.
-    pub(super) fn half(body: Bytes) -> Self {
+    pub(super) fn half(body: &Bytes) -> Self {
         let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let half = body.slice(..body.len() / 2);
         Self { rest: Some(half).filter(|half| !half.is_empty()), length, breaks: true }

@@ -225,10 +225,11 @@ impl Cycle<'_> {
     ) {
         observer.begin(self.number, phase, jobs.len());
         let worker = worker(self.client, self.plan);
+        let named = names(self.state, self.source);
         let mut all = stream::iter(jobs.into_iter().map(|job| worker.reference(job)))
             .buffer_unordered(self.plan.concurrency.max(1));
         while let Some(done) = all.next().await {
-            take_reference(self.state, (self.number, self.source), done);
+            take_reference(self.state, (self.number, self.source, &named), done);
             observer.step();
         }
     }
@@ -333,17 +334,30 @@ fn take_group(state: &mut State, cycle: usize, done: Done<GroupJob>) {
     note(state, what, (action, false, false), result);
 }
 
-fn take_reference(state: &mut State, (cycle, source): (usize, &Source), done: Done<ReferenceJob>) {
+/// What people are called, by the endpoint's ids.
+fn names(state: &State, source: &Source) -> HashMap<String, String> {
+    let linked = state.people.iter().filter_map(|(key, known)| {
+        Some((known.link.clone()?, source.people.get(key)?.name().to_owned()))
+    });
+    linked.collect()
+}
+
+fn take_reference(
+    state: &mut State,
+    (cycle, source, named): (usize, &Source, &HashMap<String, String>),
+    done: Done<ReferenceJob>,
+) {
     let Done { job, action, result, .. } = done;
     let first = job.to.first().cloned().unwrap_or_default();
+    let to = named.get(&first).unwrap_or(&first);
     let (sort, name) = match job.what {
         Reference::Manager { .. } => {
             let person = source.people.get(&job.key).map(Person::name).unwrap_or_default();
-            (Sort::Manager, format!("{person} → {first}"))
+            (Sort::Manager, format!("{person} → {to}"))
         }
         Reference::Member | Reference::NoMember => {
             let group = source.groups.get(&job.key).map(|group| group.name.as_str());
-            (Sort::Member, format!("{} → {first}", group.unwrap_or_default()))
+            (Sort::Member, format!("{} → {to}", group.unwrap_or_default()))
         }
     };
     if result.is_ok() {

@@ -26,7 +26,7 @@ pub struct Embedded {
     /// Between the server and its engine, when there are faults.
     _faults: Option<Faults>,
     stop: Option<oneshot::Sender<()>>,
-    served: JoinHandle<()>,
+    running: JoinHandle<()>,
 }
 
 impl Embedded {
@@ -57,10 +57,10 @@ impl Embedded {
         let token = token.ok_or_else(|| told("it has issued no token".to_owned()))?;
         let store = local::store_of(&started).map_err(|error| told(error.to_string()))?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = tokio::spawn(server.run(async move { drop(stopped.await) }));
+        let running = tokio::spawn(server.run(async move { drop(stopped.await) }));
         let base_url = started.base_url;
         let stop = Some(stop);
-        Ok(Self { base_url, token, tenant, store, moments, _faults: faults, stop, served })
+        Ok(Self { base_url, token, tenant, store, moments, _faults: faults, stop, running })
     }
 
     /// Where it is.
@@ -104,6 +104,6 @@ impl Embedded {
             // Nobody listens any more when it has ended by itself.
             stop.send(()).ok();
         }
-        drop(self.served.await);
+        drop(self.running.await);
     }
 }

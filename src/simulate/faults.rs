@@ -131,7 +131,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answere
     let (status, answered) = going.await.map_err(|_| Dropped)??;
     match fault {
         Some(Fault::FailAfter) => error(500, "InternalServerError", &json!({})),
-        Some(Fault::Truncate) => respond(status, Cutting::half(answered)),
+        Some(Fault::Truncate) => respond(status, Cutting::half(&answered)),
         Some(Fault::Throttle | Fault::FailBefore | Fault::Conflict | Fault::Drop) | None => {
             respond(status, Cutting::whole(answered))
         }

@@ -61,7 +61,7 @@ pub fn read_people(name: &str, text: &str) -> Result<Source, SimulateError> {
         }
     }
     if source.people.is_empty() {
-        return Err(told(name, "there is nobody in it; give at least one person".to_owned()));
+        return Err(told(name, "there is nobody in it; give at least one person"));
     }
     for (number, key, manager) in managers {
         let found = found(&source, &manager).ok_or_else(|| {
@@ -120,7 +120,7 @@ fn id_of(name: &str) -> String {
     uuid::Builder::from_u128(u128::from(high) << 64 | u128::from(low)).into_uuid().to_string()
 }
 
-fn told(name: &str, why: String) -> SimulateError {
+fn told(name: &str, why: impl std::fmt::Display) -> SimulateError {
     SimulateError::new(format!("{name}: {why}"))
 }
 
@@ -149,7 +149,7 @@ fn from_json(name: &str, text: &str) -> Result<Vec<Row>, SimulateError> {
         .map_err(|error| told(name, format!("it is no JSON ({error}); correct it there")))?;
     let list = parsed.as_array().or_else(|| parsed.get("value")?.as_array());
     let Some(list) = list else {
-        return Err(told(name, "it is no list of objects; write [{…}, …]".to_owned()));
+        return Err(told(name, "it is no list of objects; write [{…}, …]"));
     };
     let rows = list.iter().enumerate().map(|(index, element)| {
         let members = element.as_object();

@@ -157,14 +157,14 @@ pub(super) fn update(differences: &[Difference], dialect: Dialect, odd: bool) ->
             operations
         }
     };
-    envelope(operations)
+    envelope(&operations)
 }
 
 /// Another manager, as a bare text.
 pub(super) fn manager(id: &str, had_one: bool, dialect: Dialect) -> Value {
     let operation = if had_one { Operation::Replace } else { Operation::Add };
     let path = format!("{ENTERPRISE}:manager");
-    envelope(vec![json!({"op": dialect.operation(operation), "path": path, "value": id})])
+    envelope(&[json!({"op": dialect.operation(operation), "path": path, "value": id})])
 }
 
 /// A new group, without its members.
@@ -181,7 +181,7 @@ pub(super) fn new_group(key: &str, name: &str) -> Value {
 pub(super) fn membership(members: &[String], operation: Operation, dialect: Dialect) -> Value {
     let op = dialect.operation(operation);
     let entries = |of: fn(&String) -> Value| members.iter().map(of).collect::<Vec<_>>();
-    envelope(match (dialect, operation) {
+    let operations = match (dialect, operation) {
         (Dialect::Compliant, Operation::Remove) => {
             let path = |member: &String| format!("members[value eq {}]", quoted(member));
             members.iter().map(|member| json!({"op": op, "path": path(member)})).collect()
@@ -194,10 +194,11 @@ pub(super) fn membership(members: &[String], operation: Operation, dialect: Dial
             let entries = entries(|member| json!({"$ref": null, "value": member}));
             vec![json!({"op": op, "path": "members", "value": entries})]
         }
-    })
+    };
+    envelope(&operations)
 }
 
-fn envelope(operations: Vec<Value>) -> Value {
+fn envelope(operations: &[Value]) -> Value {
     json!({"schemas": [PATCH], "Operations": operations})
 }
 

@@ -62,14 +62,16 @@ impl Recorder {
         if parsed.is_none() && !answer.is_empty() {
             text.push_str("# What came back was no JSON.\n");
         }
-        text.push_str(&format!("{method} {}\n", self.named(&state.names, target)));
+        text.extend([method.as_str(), " ", &self.named(&state.names, target), "\n"]);
         if let Some(body) = request {
-            text.push_str(&format!("{}\n", self.masked(&state.names, body.clone(), Side::Request)));
+            let body = self.masked(&state.names, body.clone(), Side::Request).to_string();
+            text.extend([&body, "\n"]);
         }
-        text.push_str(&format!("<<< {status}\n"));
+        text.extend(["<<< ", &status.to_string(), "\n"]);
         if let Some(answer) = parsed {
             state.learn(&answer);
-            text.push_str(&format!("{}\n", self.masked(&state.names, answer, Side::Answer)));
+            let answer = self.masked(&state.names, answer, Side::Answer).to_string();
+            text.extend([&answer, "\n"]);
         }
         if let Err(error) = state.file.write_all(text.as_bytes()) {
             state.failed.get_or_insert(error);

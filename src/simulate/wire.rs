@@ -23,7 +23,7 @@ use super::record::Recorder;
 use crate::system::Moments;
 
 /// How long Entra waits for an answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// For a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// An answer that takes longer is remarked upon.
@@ -278,7 +278,7 @@ impl Client {
         let body = body.unwrap_or_default();
         let body = match whole {
             Whole::Yes => Cutting::whole(body),
-            Whole::Cut => Cutting::half(body),
+            Whole::Cut => Cutting::half(&body),
         };
         request.body(body).map_err(|error| {
             Failure::new(Code::WebException, format!("the request cannot be made: {error}"))

@@ -212,16 +212,13 @@ impl Worker<'_> {
             return Ok(());
         }
         let without = "excludedAttributes=members";
-        let found = match &job.link {
-            Some(id) => {
-                let target = format!("/Groups/{}?{without}", payload::segment(id));
-                Some(self.read(Kind::ReadGroup, key, target, id).await?)
-            }
-            None => {
-                let filter = payload::equals(DISPLAY_NAME, &group.name);
-                let target = format!("/Groups?{without}&filter={filter}");
-                self.one(Call::get(Kind::MatchGroup, key, target)).await?
-            }
+        let found = if let Some(id) = &job.link {
+            let target = format!("/Groups/{}?{without}", payload::segment(id));
+            Some(self.read(Kind::ReadGroup, key, target, id).await?)
+        } else {
+            let filter = payload::equals(DISPLAY_NAME, &group.name);
+            let target = format!("/Groups?{without}&filter={filter}");
+            self.one(Call::get(Kind::MatchGroup, key, target)).await?
         };
         let Some(found) = found else {
             *action = Action::Create;
