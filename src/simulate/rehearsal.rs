@@ -28,6 +28,9 @@ const TEST_PROBES: usize = 3;
 /// Cycles without changes that are played at most, until nothing is open.
 const SETTLING_MAX: usize = 2;
 
+/// Passes over the endpoint that delete what was created.
+const CLEAN_UP_PASSES_MAX: usize = 5;
+
 /// What a restart forgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
@@ -349,12 +352,26 @@ impl Rehearsal {
         }
     }
 
-    /// Deletes what the rehearsal has created, and nothing that was there before.
+    /// Deletes what the rehearsal has created, and nothing that was there before. It looks again until it finds nothing:
+    /// a request that was under way when the rehearsal was stopped may have its effect late.
     ///
     /// # Errors
     /// When the endpoint cannot be read.
     pub async fn clean_up(&self, observer: &mut dyn Observer) -> Result<Left, SimulateError> {
         self.turn(false);
+        let mut all = Left::default();
+        for _ in 0..CLEAN_UP_PASSES_MAX {
+            let pass = self.clean_up_once(observer).await?;
+            all.deleted += pass.deleted;
+            all.left = pass.left;
+            if pass.deleted == 0 {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn clean_up_once(&self, observer: &mut dyn Observer) -> Result<Left, SimulateError> {
         let there = self.read_all(0, observer).await;
         let there = there.map_err(|failure| self.unusable("Users", &failure))?;
         let linked: HashSet<&String> = {

@@ -189,3 +189,25 @@ async fn a_tenant_that_is_not_empty_is_left_alone() {
     let after = first.restart(scim_endpoint::simulate::Restart::KeepLinks, &mut Silent).await;
     assert_eq!((after.writes(), after.findings.len()), (0, 0), "{after:?}");
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ctrl_c_takes_away_what_was_created() {
+    let moments = Moments::new().unwrap();
+    let embedded = Embedded::start(moments.clone(), None).await.unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_scimctl"));
+    command.args(["simulate", "--users", "5000", "--url", embedded.endpoint().unwrap().base()]);
+    command.env("SCIM_TOKEN", embedded.token()).stdin(Stdio::null());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    // Long before everybody is there, and after somebody is.
+    while embedded.check().await.unwrap().users < 5 {}
+    let stopped = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(stopped.expect("kill runs").success());
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap();
+    let ended = ended.expect("it ends");
+    let said = text(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert!(said.contains("what had been created is deleted ("), "{said}");
+    let left = embedded.check().await.unwrap();
+    assert_eq!((left.users, left.groups, left.is_whole()), (0, 0, true));
+}
