@@ -45,6 +45,8 @@ pub(super) struct KnownGroup {
     pub(super) synced: Option<String>,
     /// The endpoint's ids of the members that it took.
     pub(super) members: BTreeSet<String>,
+    /// Ids of members whose addition failed: they may be there all the same, so a removal in the source is sent.
+    pub(super) uncertain: BTreeSet<String>,
     /// Whether members have to be asked for, because nothing is remembered of them.
     pub(super) is_doubtful: bool,
 }
@@ -236,13 +238,15 @@ impl Cycle<'_> {
 
     /// Members that a group lacks or has too many, by the endpoint's ids. Whoever has no id yet waits.
     fn membership_changes(&self, key: &str) -> Vec<(String, Reference)> {
-        let nobody = BTreeSet::new();
         let group = self.source.groups.get(key).filter(|group| !group.is_gone);
         let wanted = group.map(|group| self.wanted_members(&group.members)).unwrap_or_default();
-        let known = self.state.groups.get(key).map_or(&nobody, |known| &known.members);
-        let more = wanted.difference(known).map(|id| (id.clone(), Reference::Member));
-        let less = known.difference(&wanted).map(|id| (id.clone(), Reference::NoMember));
-        more.chain(less).collect()
+        let Some(known) = self.state.groups.get(key) else {
+            return wanted.into_iter().map(|id| (id, Reference::Member)).collect();
+        };
+        let more = wanted.difference(&known.members).map(|id| (id.clone(), Reference::Member));
+        let perhaps: BTreeSet<&String> = known.members.union(&known.uncertain).collect();
+        let less = perhaps.into_iter().filter(|id| !wanted.contains(*id));
+        more.chain(less.map(|id| (id.clone(), Reference::NoMember))).collect()
     }
 
     fn wanted_members(&self, keys: &BTreeSet<String>) -> BTreeSet<String> {
@@ -360,24 +364,15 @@ fn take_reference(
             (Sort::Member, format!("{} → {to}", group.unwrap_or_default()))
         }
     };
-    if result.is_ok() {
-        match job.what {
-            Reference::Manager { .. } => {
-                if let Some(known) = state.people.get_mut(&job.key) {
-                    known.manager = Some(first.clone());
-                }
+    match job.what {
+        Reference::Manager { .. } => {
+            if let (Ok(()), Some(known)) = (&result, state.people.get_mut(&job.key)) {
+                known.manager = Some(first.clone());
             }
-            Reference::Member => {
-                if let Some(known) = state.groups.get_mut(&job.key) {
-                    known.members.extend(job.to.iter().cloned());
-                }
-            }
-            Reference::NoMember => {
-                if let Some(known) = state.groups.get_mut(&job.key) {
-                    job.to.iter().for_each(|id| {
-                        known.members.remove(id);
-                    });
-                }
+        }
+        Reference::Member | Reference::NoMember => {
+            if let Some(known) = state.groups.get_mut(&job.key) {
+                take_members(known, &job, result.is_ok());
             }
         }
     }
@@ -386,6 +381,21 @@ fn take_reference(
         Reference::Member | Reference::NoMember => format!("{} {first}", job.key),
     };
     note(state, Event { cycle, sort, key, name }, (action, job.is_on_demand, false), result);
+}
+
+fn take_members(known: &mut KnownGroup, job: &ReferenceJob, is_done: bool) {
+    let is_more = job.what == Reference::Member;
+    for id in &job.to {
+        if is_done {
+            known.uncertain.remove(id);
+        }
+        match (is_done, is_more) {
+            (true, true) => drop(known.members.insert(id.clone())),
+            (true, false) => drop(known.members.remove(id)),
+            (false, true) => drop(known.uncertain.insert(id.clone())),
+            (false, false) => {}
+        }
+    }
 }
 
 struct Event {
