@@ -196,7 +196,7 @@ fn manager(source: &Source, state: &State, key: &str, user: &Value) -> Option<Fi
         return None;
     }
     let told = known.and_then(|known| known.manager.as_ref());
-    let because = if told == Some(wanted) { "" } else { " (not sent yet)" };
+    let because = if told == Some(wanted) { "" } else { " (not taken yet)" };
     let is = found.unwrap_or_else(|| "not there".to_owned());
     Some(Finding::new(person.name(), format!("manager is {is}, and should be {wanted}{because}")))
 }

@@ -1,5 +1,7 @@
 //! What became of a rehearsal, for people and for scripts.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::cli::output::{counted, fields, table};
@@ -13,7 +15,7 @@ const LOG_SHOWN: usize = 30;
 /// Differences that people see.
 const FINDINGS_SHOWN: usize = 40;
 /// Characters of a reason that people see.
-const REASON_CHARS: usize = 100;
+const REASON_CHARS: usize = 200;
 
 /// What was known before.
 #[derive(Debug)]
@@ -92,7 +94,8 @@ impl Shown {
         let report = end.report;
         let done = |action| report.done(action).to_string();
         let failed: usize = report.cycles.iter().map(|cycle| cycle.failed).sum();
-        let open = report.open().count();
+        let open: BTreeSet<_> = report.open().map(|entry| (entry.sort, &entry.subject)).collect();
+        let open = counted(open.len(), "object is", "objects are");
         let mut known = vec![
             ("Endpoint", self.base.clone()),
             ("Seed, dialect", format!("{}, {}", report.seed, self.dialect)),
@@ -114,7 +117,7 @@ impl Shown {
                 format!("{} set, {} taken away", done(Action::Assign), done(Action::Unassign)),
             ),
             ("Skipped", done(Action::Skip)),
-            ("Failed", format!("{failed}, of which {open} are open")),
+            ("Failed", format!("{}; {open} open", counted(failed, "attempt", "attempts"))),
         ];
         if !report.faults.is_empty() {
             let faults = report.faults.iter().map(|(what, count)| format!("{count} {what}"));
