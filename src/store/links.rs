@@ -55,8 +55,8 @@ impl Store {
             return Ok(Vec::new());
         }
         let prefix = keys::matching_prefix(APP_ID, app_id);
-        let read =
-            self.query(cx.moment, cx.tenant.as_str(), &prefix, None, HOLDERS_MAX).await?.items;
+        let tenant = cx.tenant.as_str();
+        let read = self.query_slice(cx.moment, tenant, &prefix, (0, HOLDERS_MAX)).await?;
         let ids = read.iter().filter_map(|item| keys::Key::in_item(item)?.last_id());
         self.get_many(cx, Kind::User, &ids.collect::<Vec<_>>()).await
     }

@@ -196,7 +196,7 @@ impl Store {
         Ok(())
     }
 
-    /// The first `most` memberships of a resource, in both directions.
+    /// The first `most` memberships of a resource, in both directions: fewer only when there are no more.
     pub(super) async fn pairs_of(
         &self,
         cx: &Cx<'_>,
@@ -209,12 +209,12 @@ impl Store {
         };
         let tenant = cx.tenant.as_str();
         let left = keys::member_of_prefix(id);
-        let left = ids(self.query(cx.moment, tenant, &left, None, most).await?.items);
+        let left = ids(self.query_slice(cx.moment, tenant, &left, (0, most)).await?);
         let members = match kind {
             Kind::User => Vec::new(),
             Kind::Group => {
                 let prefix = keys::members_prefix(id);
-                ids(self.query(cx.moment, tenant, &prefix, None, most).await?.items)
+                ids(self.query_slice(cx.moment, tenant, &prefix, (0, most)).await?)
             }
         };
         let left = left.into_iter().map(|group| Left { group, group_is_gone: false });
