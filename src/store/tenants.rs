@@ -187,15 +187,16 @@ impl Store {
         if !journal.is_empty() {
             return self.delete_items(cx, &self.tables.journal, journal).await;
         }
-        let read = self.query(cx.moment, tenant, "", None, TRANSACTION_ACTIONS_MAX).await?;
+        let most = (0, TRANSACTION_ACTIONS_MAX);
+        let items = self.query_slice(cx.moment, tenant, "", most).await?;
         let settings = Key::settings();
-        let keys = read.items.iter().filter_map(Key::in_item);
+        let keys = items.iter().filter_map(Key::in_item);
         let keys = keys.filter(|key| *key != settings).map(|key| key_of(tenant, &key));
         let keys: Vec<Item> = keys.collect();
         if !keys.is_empty() {
             return self.delete_items(cx, &self.tables.directory, keys).await;
         }
-        if read.items.is_empty() {
+        if items.is_empty() {
             return Ok(0);
         }
         let last = vec![key_of(tenant, &settings), key_of(REGISTRY, &registry_key(cx.tenant))];
@@ -224,22 +225,31 @@ impl Store {
     }
 
     async fn query_journal_keys(&self, cx: &Cx<'_>, most: usize) -> Result<Vec<Item>, StoreError> {
-        cx.moment.meter().call();
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.tables.journal)
-            .key_condition_expression("#t = :t")
-            .expression_attribute_names("#t", "tenant")
-            .expression_attribute_names("#a", "at")
-            .expression_attribute_values(":t", text(cx.tenant.as_str()))
-            .projection_expression("#t, #a")
-            .limit(i32::try_from(most).unwrap_or(i32::MAX))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(super::error::backend)?;
-        Ok(answer.items.unwrap_or_default())
+        // A page may be empty although more items follow.
+        let mut after = None;
+        loop {
+            cx.moment.meter().call();
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.tables.journal)
+                .key_condition_expression("#t = :t")
+                .expression_attribute_names("#t", "tenant")
+                .expression_attribute_names("#a", "at")
+                .expression_attribute_values(":t", text(cx.tenant.as_str()))
+                .projection_expression("#t, #a")
+                .set_exclusive_start_key(after)
+                .limit(i32::try_from(most).unwrap_or(i32::MAX))
+                .consistent_read(true)
+                .send()
+                .await
+                .map_err(super::error::backend)?;
+            let items = answer.items.unwrap_or_default();
+            after = answer.last_evaluated_key;
+            if !items.is_empty() || after.is_none() {
+                return Ok(items);
+            }
+        }
     }
 
     /// Creates the row that `activity` writes to and later reads.
