@@ -85,10 +85,12 @@ fn failed(error: TransferError) -> CliError {
         TransferError::NoTenant(tenant) => AdminError::NoTenant(tenant).into(),
         TransferError::BeingDeleted(tenant) => AdminError::BeingDeleted(tenant).into(),
         TransferError::Output(error) => error.into(),
-        TransferError::Faults(_) | TransferError::Store(_) => CliError::new(format!(
-            "{}; there is no export, run the same command again",
-            Chain(&error)
-        )),
+        TransferError::Faults(_) | TransferError::Changed(_) | TransferError::Store(_) => {
+            CliError::new(format!(
+                "{}; there is no export, run the same command again",
+                Chain(&error)
+            ))
+        }
     }
 }
 
@@ -131,10 +133,14 @@ impl Sink {
     }
 }
 
-/// A file that only its owner reads: it is full of personal data.
+/// A new file that only its owner reads: it is full of personal data. What an earlier run has left, with whatever rights, goes.
 fn private(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)

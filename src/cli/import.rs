@@ -165,7 +165,7 @@ fn failed(error: TransferError, file: &str, stopped: &str) -> CliError {
                 CliError::new(format!("{file}: nothing was imported, because:{}", lines.concat()))
             }
         },
-        TransferError::Output(_) | TransferError::Store(_) => {
+        TransferError::Changed(_) | TransferError::Output(_) | TransferError::Store(_) => {
             CliError::new(format!("{}; {stopped}", Chain(&error)))
         }
     }

@@ -74,7 +74,8 @@ impl Database {
         if version <= before.version {
             return None;
         }
-        let login = change.text(USER_NAME)?.to_owned();
+        // Somebody who was erased from the journal has no name in it any more.
+        let login = change.text(USER_NAME).unwrap_or(&before.login).to_owned();
         let name = change.text(DISPLAY_NAME).unwrap_or(&login).to_owned();
         let open = change.attributes.get("active")?.as_bool()?;
         let sessions = if open { before.sessions } else { 0 };
@@ -194,8 +195,9 @@ impl Follower {
             more = page.more;
             for change in page.changes {
                 after = change.at;
-                if seen.insert(change.at) {
+                if !seen.contains(&change.at) {
                     self.take(board, moment, &change).await?;
+                    seen.insert(change.at);
                 }
             }
         }

@@ -44,13 +44,17 @@ pub struct Change {
 }
 
 impl Change {
-    fn read(item: &Item) -> Result<Self, StoreError> {
+    /// `None` of what no version of ours has written: an acknowledgement, without its condition, of an item that had expired.
+    fn read(item: &Item) -> Result<Option<Self>, StoreError> {
+        if !item.contains_key("v") && !item.contains_key("events") {
+            return Ok(None);
+        }
         let reader = ItemReader::new(item)?;
         let at = Uuid::try_parse(reader.text("at")?).map_err(|_| reader.corrupt("at"))?;
         let attributes = item.iter().map(|(name, value)| (name.clone(), to_json(value)));
         let mut attributes: Map<String, Value> = attributes.collect();
         attributes.sort_keys();
-        Ok(Self { at, attributes })
+        Ok(Some(Self { at, attributes }))
     }
 
     /// A string attribute.
@@ -239,7 +243,12 @@ impl Store {
             .map_err(super::read::read_error)?;
         super::read::count_read(moment, answer.consumed_capacity());
         let more = answer.last_evaluated_key.is_some();
-        let changes = answer.items().iter().map(Change::read).collect::<Result<_, _>>()?;
+        let changes = answer
+            .items()
+            .iter()
+            .map(Change::read)
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()?;
         Ok(ChangePage { changes, more })
     }
 

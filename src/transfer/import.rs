@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::file::File;
 use super::matching::{Finding, Prepared, differences};
+use super::members;
 use super::patience::Place;
 use super::report::{Entry, Event, Existing, Options, Outcome, Phase, Report, Writing};
 use super::row::{APP_ID, Identity, Line, Row};
@@ -73,6 +74,8 @@ fn open<'a, R: BufRead + Seek>(
 pub(super) struct Known {
     /// Lines that have nothing to add members to.
     pub(super) failed: HashSet<usize>,
+    /// The folded names of groups that were refused: the lines that continue them are about somebody else's group.
+    pub(super) failed_groups: HashSet<String>,
     /// Who would have been created, in a rehearsal: folded names, account ids, ids.
     pub(super) names: HashSet<(Kind, String)>,
     pub(super) app_ids: HashSet<String>,
@@ -102,7 +105,7 @@ impl Import<'_> {
             let mut rows = Vec::new();
             let mut last = None;
             while rows.len() < IMPORT_ROWS_PER_STEP {
-                let Some(numbered) = file.next()? else { break };
+                let Some(numbered) = file.next().map_err(TransferError::Changed)? else { break };
                 last = Some(numbered.line);
                 if numbered.line >= self.options.from_line {
                     rows.extend(self.wanted(phase, numbered.line, numbered.read));
@@ -137,9 +140,15 @@ impl Import<'_> {
         let is_wanted = match phase {
             Phase::People => row.kind == Kind::User && !row.continued,
             Phase::Groups => row.kind == Kind::Group && !row.continued,
-            Phase::Members => !row.members.is_empty() && !self.known.failed.contains(&line),
+            Phase::Members => !row.members.is_empty() && !self.has_failed(line, &row),
         };
         is_wanted.then_some((line, row))
+    }
+
+    /// Whether a group's own line, this one or the one that it continues, was refused.
+    fn has_failed(&self, line: usize, row: &Row) -> bool {
+        self.known.failed.contains(&line)
+            || row.continued && self.known.failed_groups.contains(&fold(members::name(row)))
     }
 
     /// Settles rows, several at a time.
@@ -162,6 +171,9 @@ impl Import<'_> {
     pub(super) fn settled(&mut self, entry: Entry) {
         if entry.outcome.is_bad() {
             self.known.failed.insert(entry.line);
+            if entry.kind == Some(Kind::Group) {
+                self.known.failed_groups.insert(fold(&entry.name));
+            }
         }
         if let (Writing::Rehearsed, Outcome::Created, Some(kind)) =
             (self.options.writing, entry.outcome, entry.kind)

@@ -165,7 +165,7 @@ fn id_in(member: &MemberRef) -> Option<ResourceId> {
 }
 
 /// A row's displayName.
-fn name(row: &Row) -> &str {
+pub(super) fn name(row: &Row) -> &str {
     let given = row.body.iter().find(|(key, _)| key.eq_ignore_ascii_case(name_of(row.kind)));
     given.and_then(|(_, name)| name.as_str()).unwrap_or_default()
 }

@@ -74,6 +74,8 @@ pub(crate) fn shown(text: &str) -> String {
 pub enum TransferError {
     /// The file is not fit to be imported; nothing was written. Each fault once, the first ones only when there are many.
     Faults(Vec<Fault>),
+    /// The file is not what it was when it was looked through; what was written by then stays.
+    Changed(Fault),
     /// There is no tenant of that name.
     NoTenant(TenantId),
     /// It is being deleted.
@@ -91,6 +93,9 @@ impl fmt::Display for TransferError {
                 let all: Vec<String> = faults.iter().map(ToString::to_string).collect();
                 write!(f, "{}; nothing was imported", all.join("; "))
             }
+            Self::Changed(fault) => {
+                write!(f, "the file has changed while it was imported: {fault}")
+            }
             Self::NoTenant(tenant) => write!(f, "there is no tenant {tenant}"),
             Self::BeingDeleted(tenant) => write!(f, "the tenant {tenant} is being deleted"),
             Self::Output(error) => write!(f, "the file cannot be written: {error}"),
@@ -104,7 +109,7 @@ impl std::error::Error for TransferError {
         match self {
             Self::Store(error) => error.source(),
             Self::Output(error) => Some(error),
-            Self::Faults(_) | Self::NoTenant(_) | Self::BeingDeleted(_) => None,
+            Self::Faults(_) | Self::Changed(_) | Self::NoTenant(_) | Self::BeingDeleted(_) => None,
         }
     }
 }

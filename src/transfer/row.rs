@@ -30,6 +30,8 @@ pub(super) const KIND: &str = "kind";
 pub(super) const APP_ID: &str = "appId";
 pub(super) const RESOURCE: &str = "resource";
 pub(super) const VERSION: &str = "version";
+/// Largest version that is taken from a file: what JavaScript still counts exactly, thousands of years of milliseconds.
+const VERSION_MAX: u64 = (1 << 53) - 1;
 pub(super) const CREATED: &str = "created";
 pub(super) const LAST_MODIFIED: &str = "lastModified";
 pub(super) const CONTINUED: &str = "continued";
@@ -286,7 +288,9 @@ fn read_identity(members: &mut Map<String, Value>) -> Result<Option<Identity>, S
     let version = match version {
         None | Some(Value::Null) => 1,
         Some(version) => {
-            version.as_u64().ok_or_else(|| format!("{VERSION} must be a whole number"))?
+            let version = version.as_u64().filter(|version| *version <= VERSION_MAX);
+            version
+                .ok_or_else(|| format!("{VERSION} must be a whole number up to {VERSION_MAX}"))?
         }
     };
     let created =

@@ -311,9 +311,10 @@ async fn the_answer_comes_before_lambdas_deadline() {
         line.as_object().expect("an object").keys().cloned().collect()
     };
     let (late, in_time) = (names(&late), names(&line_of(&lines, &in_time)));
-    // Whose it is and where it led to was not known yet.
+    // Whose it is may not have been known yet; a fast machine has looked the token up by then.
     let unknown = BTreeSet::from(["tenant".to_owned(), "token".to_owned()]);
-    assert_eq!(&in_time - &late, unknown, "the lines of a late and a timely answer");
+    let missing = &in_time - &late;
+    assert!(missing.is_subset(&unknown), "the line of a late answer lacks {missing:?}");
 }
 
 /// The one line of the log that tells of an answer, which has its status and the shape of every such line.

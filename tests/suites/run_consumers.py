@@ -232,6 +232,7 @@ def leaver(customer: Customer) -> None:
     same(customer.proxy.written, 2, "acknowledgements written for two leavers, in four runs")
 
     old_changes(customer, ida, tom)
+    erased(customer)
 
 
 def old_changes(customer: Customer, ida: str, tom: str) -> None:
@@ -257,6 +258,20 @@ def old_changes(customer: Customer, ida: str, tom: str) -> None:
     same(customer.account(ida), ("ida.berg@example.test", True, 1), "an old deactivation that comes again ends nothing")
     same(customer.account(tom), ("tom@example.test", False, 0), "a deleted person stays gone")
     same((customer.acknowledged(), customer.proxy.written), (done, written), "the acknowledgements, when all comes again")
+
+
+def erased(customer: Customer) -> None:
+    """A leaver whose name was taken out of the journal before the app came to read it loses the account all the same."""
+    uma = customer.create("uma")
+    customer.consume()
+    customer.sign_in(uma)
+    customer.patch(uma, active=False)
+    told = [item for item in customer.items() if item.get("id") == uma][-1]
+    customer.journal.update_item(Key={"tenant": told["tenant"], "at": told["at"]}, UpdateExpression="REMOVE userName, displayName",
+                                 ConditionExpression="attribute_exists(#a)", ExpressionAttributeNames={"#a": "at"})
+    customer.consume()
+    same(customer.account(uma)[1], False, "the account of an erased leaver is closed")
+    same(customer.ask("SELECT count(*) FROM sessions WHERE account = ?", uma), [(0,)], "and the session has ended")
 
 
 def function(customer: Customer) -> None:

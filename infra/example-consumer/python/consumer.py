@@ -13,7 +13,8 @@ import boto3
 from boto3.dynamodb.conditions import Attr, Key
 
 ACCOUNT = """INSERT INTO accounts (id, name, open, version) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-    name = excluded.name, open = excluded.open, version = excluded.version WHERE excluded.version > accounts.version"""
+    name = COALESCE(NULLIF(excluded.name, ''), accounts.name), open = excluded.open, version = excluded.version
+    WHERE excluded.version > accounts.version"""
 SESSIONS = "DELETE FROM sessions WHERE account = ? AND NOT (SELECT open FROM accounts WHERE id = account)"
 POSITION = "INSERT INTO positions (tenant, at) VALUES (?, ?) ON CONFLICT (tenant) DO UPDATE SET at = excluded.at"
 
@@ -22,11 +23,12 @@ app = sqlite3.connect(os.environ["APP_DATABASE"], timeout=30)
 
 
 def act(change):
-    if change.get("kind") == "User" and "userName" in change:
+    if change.get("kind") == "User" and "active" in change:
+        name = change.get("userName", "")  # not there once the person was erased from the journal
         with app:  # one transaction
-            app.execute(ACCOUNT, (change["id"], change["userName"], change["active"], int(change["version"])))
+            app.execute(ACCOUNT, (change["id"], name, change["active"], int(change["version"])))
             app.execute(SESSIONS, (change["id"],))
-    if "user.deactivated" in change["events"]:
+    if "user.deactivated" in change.get("events", []):
         try:
             journal.update_item(
                 Key={"tenant": change["tenant"], "at": change["at"]},
@@ -56,4 +58,4 @@ if __name__ == "__main__":
         act(change)
         with app:
             app.execute(POSITION, (change["tenant"], change["at"]))
-        print(change["at"], *change["events"], flush=True)
+        print(change["at"], *change.get("events", []), flush=True)

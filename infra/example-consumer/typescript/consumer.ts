@@ -8,7 +8,8 @@ import { DynamoDBDocument, paginateQuery } from "@aws-sdk/lib-dynamodb";
 import sqlite from "node-sqlite3-wasm";
 
 const ACCOUNT = `INSERT INTO accounts (id, name, open, version) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-  name = excluded.name, open = excluded.open, version = excluded.version WHERE excluded.version > accounts.version`;
+  name = COALESCE(NULLIF(excluded.name, ''), accounts.name), open = excluded.open, version = excluded.version
+  WHERE excluded.version > accounts.version`;
 const SESSIONS = "DELETE FROM sessions WHERE account = ? AND NOT (SELECT open FROM accounts WHERE id = account)";
 const POSITION = "INSERT INTO positions (tenant, at) VALUES (?, ?) ON CONFLICT (tenant) DO UPDATE SET at = excluded.at";
 
@@ -30,13 +31,14 @@ const pages = paginateQuery({ client: journal }, {
 });
 for await (const page of pages) {
   for (const change of page.Items ?? []) {
-    if (change.kind === "User" && change.userName) {
+    if (change.kind === "User" && "active" in change) {
+      const name = change.userName ?? ""; // not there once the person was erased from the journal
       app.exec("BEGIN IMMEDIATE");
-      app.run(ACCOUNT, [change.id, change.userName, change.active, change.version]);
+      app.run(ACCOUNT, [change.id, name, change.active, change.version]);
       app.run(SESSIONS, change.id);
       app.exec("COMMIT");
     }
-    if (change.events.includes("user.deactivated")) {
+    if (change.events?.includes("user.deactivated")) {
       await journal.update({
         TableName,
         Key: { tenant, at: change.at },
@@ -49,6 +51,6 @@ for await (const page of pages) {
       });
     }
     app.run(POSITION, [tenant, change.at]);
-    console.log(change.at, ...change.events);
+    console.log(change.at, ...(change.events ?? []));
   }
 }

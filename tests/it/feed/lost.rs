@@ -122,3 +122,21 @@ async fn a_resource_that_was_written_before_it_named_its_change_is_left_alone() 
     assert!(there.contains_key(&Uuid::try_parse(&change).unwrap()));
     assert!(check(&app, Mode::Report).await.is_whole());
 }
+
+/// An app that acknowledges without the condition makes an item of nothing. It is no change, and stops nobody.
+#[tokio::test]
+async fn an_acknowledgement_of_nothing_stops_no_reader() {
+    let app = App::start().await;
+    user(&app, "a@ex.test").await;
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let nothing = [
+        ("tenant".to_owned(), text(app.tenant().as_str())),
+        ("at".to_owned(), text(&app.moment().mint_uuid().to_string())),
+        ("acknowledged".to_owned(), text("2026-11-21T08:00:00Z")),
+    ];
+    rewrite(&app, vec![nothing.into()], Vec::new()).await;
+    user(&app, "b@ex.test").await;
+    app.clock().advance(FEED_BEHIND + Duration::from_secs(1));
+    let (told, gaps) = read(&app, Scope::Tenant(app.tenant()), None).await.unwrap();
+    assert_eq!((told.len(), gaps), (2, Vec::new()));
+}

@@ -230,6 +230,36 @@ async fn groups_come_with_their_members_and_lose_none() {
     assert_checked(&app, &app.tenant()).await;
 }
 
+/// Whoever may be somebody else's group is not written to by the lines that go on with it either.
+#[tokio::test]
+async fn what_goes_on_with_a_refused_group_is_left_out() {
+    let app = App::start().await;
+    import_usual(&app, "userName\na@ex.test\n").await;
+    let there = serde_json::json!({"displayName": "Admins", "externalId": "theirs"});
+    let admins = app.call("POST", "/Groups", there).await.expect(201).id();
+    let file = r#"{"kind":"Group","resource":{"displayName":"Admins","externalId":"ours"}}
+{"kind":"Group","resource":{"displayName":"ADMINS"},"continued":true,"members":["a@ex.test"]}"#;
+    let imported = import_usual(&app, file).await;
+    assert_eq!((imported.counts()["conflict"], imported.report.added), (1, 0));
+    assert_eq!(members_of(&app, &admins).await, [].into());
+}
+
+/// A version that leaves no room for later ones would hide all of them from who goes by versions.
+#[tokio::test]
+async fn a_version_beyond_all_time_is_refused() {
+    let app = App::start().await;
+    let id = app.moment().mint_uuid();
+    for version in ["9007199254740992", "18446744073709551615"] {
+        let file =
+            format!(r#"{{"id":"{id}","version":{version},"resource":{{"userName":"a@ex.test"}}}}"#);
+        let told = import_usual(&app, &file).await.told();
+        assert!(
+            told[0].contains("version must be a whole number up to 9007199254740991"),
+            "{told:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_rehearsal_of_people_and_groups_knows_who_would_be_there() {
     let app = App::start().await;

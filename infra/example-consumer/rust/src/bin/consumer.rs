@@ -15,7 +15,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 type Failure = Box<dyn std::error::Error>;
 
 const ACCOUNT: &str = "INSERT INTO accounts (id, name, open, version) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-    name = excluded.name, open = excluded.open, version = excluded.version WHERE excluded.version > accounts.version";
+    name = COALESCE(NULLIF(excluded.name, ''), accounts.name), open = excluded.open, version = excluded.version
+    WHERE excluded.version > accounts.version";
 const SESSIONS: &str =
     "DELETE FROM sessions WHERE account = ? AND NOT (SELECT open FROM accounts WHERE id = account)";
 const POSITION: &str = "INSERT INTO positions (tenant, at) VALUES (?, ?) ON CONFLICT (tenant) DO UPDATE SET at = excluded.at";
@@ -49,11 +50,14 @@ async fn main() -> Result<(), Failure> {
         .items()
         .send();
     while let Some(change) = changes.try_next().await? {
-        let (events, at) = (change["events"].as_l().map_err(wrong)?, &change["at"]);
-        let is = |event: &str| events.contains(&text(event));
-        if let (Some("User"), Some(name)) = (string(&change, "kind"), string(&change, "userName")) {
-            let id = string(&change, "id");
-            let open = change["active"].as_bool().map_err(wrong)?;
+        let (events, at) =
+            (change.get("events").and_then(|events| events.as_l().ok()), &change["at"]);
+        let is = |event: &str| events.is_some_and(|events| events.contains(&text(event)));
+        if let (Some("User"), Some(open)) = (string(&change, "kind"), change.get("active")) {
+            // No name is there once the person was erased from the journal.
+            let (id, name) =
+                (string(&change, "id"), string(&change, "userName").unwrap_or_default());
+            let open = open.as_bool().map_err(wrong)?;
             let version: i64 = change["version"].as_n().map_err(wrong)?.parse()?;
             let transaction = app.transaction()?;
             transaction.execute(ACCOUNT, params![id, name, open, version])?;
