@@ -5,18 +5,14 @@ use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::error::backend;
 use super::item::{APP_ID, Item, ItemReader, text, to_json};
 use super::journal::Event;
-use super::write::Backoff;
 use super::{Store, StoreError, TenantId};
-use crate::limits::BATCH_GET_MAX;
 use crate::moment::{Moment, Timestamp};
 use crate::scim::fold::fold;
 use crate::scim::well_known;
@@ -328,58 +324,16 @@ impl Store {
         tenant: &TenantId,
         positions: &[Uuid],
     ) -> Result<HashSet<Uuid>, StoreError> {
-        let mut there = HashSet::new();
-        let mut backoff = Backoff::new(moment);
-        for chunk in positions.chunks(BATCH_GET_MAX) {
-            // DynamoDB refuses a batch that names a key twice.
-            let wanted: HashSet<&Uuid> = chunk.iter().collect();
-            let key = |at: &&Uuid| {
-                let tenant = ("tenant".to_owned(), text(tenant.as_str()));
-                Item::from([tenant, ("at".to_owned(), text(at.to_string()))])
-            };
-            let mut wanted: Vec<Item> = wanted.iter().map(key).collect();
-            while !wanted.is_empty() {
-                let (found, left) = self.batch_of_journal(moment, wanted).await?;
-                there.extend(found);
-                wanted = left;
-                if !wanted.is_empty() {
-                    backoff.pause().await?;
-                }
-            }
-        }
-        Ok(there)
-    }
-
-    /// One BatchGetItem: the positions that it found, and the keys that it did not process.
-    async fn batch_of_journal(
-        &self,
-        moment: &Moment,
-        wanted: Vec<Item>,
-    ) -> Result<(Vec<Uuid>, Vec<Item>), StoreError> {
-        let keys = KeysAndAttributes::builder()
-            .set_keys(Some(wanted))
-            .consistent_read(true)
-            .projection_expression("#a")
-            .expression_attribute_names("#a", "at")
-            .build()
-            .map_err(backend)?;
-        moment.meter().call();
-        let mut answer = self
-            .client
-            .batch_get_item()
-            .request_items(&self.tables.journal, keys)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(super::read::read_error)?;
-        for capacity in answer.consumed_capacity() {
-            super::read::count_read(moment, Some(capacity));
-        }
-        let left = answer.unprocessed_keys.take().unwrap_or_default();
-        let left = left.into_values().next().map(|keys| keys.keys).unwrap_or_default();
-        let found = answer.responses.unwrap_or_default().into_values().flatten();
-        let found = found.filter_map(|item| Uuid::try_parse(item.get("at")?.as_s().ok()?).ok());
-        Ok((found.collect(), left))
+        // DynamoDB refuses a batch that names a key twice.
+        let wanted: HashSet<&Uuid> = positions.iter().collect();
+        let key = |at: &Uuid| {
+            let tenant = ("tenant".to_owned(), text(tenant.as_str()));
+            Item::from([tenant, ("at".to_owned(), text(at.to_string()))])
+        };
+        let keys = wanted.into_iter().map(key).collect();
+        let found = self.batch_get(moment, &self.tables.journal, keys, Some("at")).await?;
+        let position = |item: &Item| Uuid::try_parse(item.get("at")?.as_s().ok()?).ok();
+        Ok(found.iter().filter_map(position).collect())
     }
 }
 

@@ -77,12 +77,25 @@ impl Store {
         let mut keys: Vec<&Key> = keys.iter().collect();
         keys.sort_unstable();
         keys.dedup();
+        let keys = keys.into_iter().map(|key| key_of(tenant, key)).collect();
+        self.batch_get(moment, &self.tables.directory, keys, None).await
+    }
+
+    /// Items of a table by their keys, no key twice, strongly consistent, in no order; `only` one attribute of each, or
+    /// all.
+    pub(super) async fn batch_get(
+        &self,
+        moment: &Moment,
+        table: &str,
+        keys: Vec<Item>,
+        only: Option<&str>,
+    ) -> Result<Vec<Item>, StoreError> {
         let mut found = Vec::with_capacity(keys.len());
         let mut backoff = Backoff::new(moment);
         for chunk in keys.chunks(BATCH_GET_MAX) {
-            let mut wanted: Vec<Item> = chunk.iter().map(|key| key_of(tenant, key)).collect();
+            let mut wanted = chunk.to_vec();
             while !wanted.is_empty() {
-                let (items, left) = self.batch(moment, wanted).await?;
+                let (items, left) = self.batch(moment, (table, only), wanted).await?;
                 found.extend(items);
                 wanted = left;
                 if !wanted.is_empty() {
@@ -97,18 +110,18 @@ impl Store {
     async fn batch(
         &self,
         moment: &Moment,
+        (table, only): (&str, Option<&str>),
         wanted: Vec<Item>,
     ) -> Result<(Vec<Item>, Vec<Item>), StoreError> {
-        let keys = KeysAndAttributes::builder()
-            .set_keys(Some(wanted))
-            .consistent_read(true)
-            .build()
-            .map_err(backend)?;
+        let mut keys = KeysAndAttributes::builder().set_keys(Some(wanted)).consistent_read(true);
+        if let Some(attribute) = only {
+            keys = keys.projection_expression("#a").expression_attribute_names("#a", attribute);
+        }
         moment.meter().call();
         let mut answer = self
             .client
             .batch_get_item()
-            .request_items(&self.tables.directory, keys)
+            .request_items(table, keys.build().map_err(backend)?)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
