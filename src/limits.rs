@@ -169,6 +169,10 @@ pub const WORK_ABANDONED: Duration = Duration::from_mins(2);
 /// key, and the clocks of two functions differ by less than what is left. So nothing can appear behind a reader.
 pub const FEED_BEHIND: Duration = Duration::from_secs(15);
 
+/// How wrong the clock of an operator's machine may be, by DynamoDB's: with an attempt's 5 s that is within what readers
+/// stay behind now, and what is left is for the functions' clocks.
+pub const CLOCK_ERROR_MAX: Duration = Duration::from_secs(5);
+
 /// Pause between two looks of `scimctl changes --follow`: short beside the time by which it stays behind now.
 pub const FEED_PAUSE: Duration = Duration::from_secs(2);
 

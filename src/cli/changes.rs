@@ -46,7 +46,7 @@ pub(super) async fn run(
     host: &Host,
     out: &mut Output,
 ) -> Result<ExitCode, CliError> {
-    let site = site::open(&arguments.place, host).await?;
+    let site = site::open_on_time(&arguments.place, host).await?;
     if let Some(tenant) = &arguments.tenant {
         known(&site, host, tenant).await?;
     }

@@ -40,7 +40,7 @@ pub(super) async fn run(
     if is_folder {
         return Err(cannot("is a folder; name a file in it"));
     }
-    let site = site::open(&arguments.place, host).await?;
+    let site = site::open_on_time(&arguments.place, host).await?;
     let options = options(&arguments);
     let (tenant, mut input) = (&arguments.tenant, BufReader::new(file));
     let moments = || host.moment();

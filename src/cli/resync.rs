@@ -25,7 +25,7 @@ pub(super) async fn run(
     out: &mut Output,
 ) -> Result<ExitCode, CliError> {
     let ResyncArguments { tenant, users, groups, since, leavers_after, place } = arguments;
-    let site = site::open(&place, host).await?;
+    let site = site::open_on_time(&place, host).await?;
     let kinds = match (users, groups) {
         (true, _) => vec![Kind::User],
         (false, true) => vec![Kind::Group],

@@ -12,7 +12,7 @@ use super::args::Place;
 use super::output::CliError;
 use super::probe::{self, Found};
 use crate::config::journal_days;
-use crate::limits::{FUNCTION_TIME_LIMIT, TOKEN_CACHE_SECONDS_MAX};
+use crate::limits::{CLOCK_ERROR_MAX, FUNCTION_TIME_LIMIT, TOKEN_CACHE_SECONDS_MAX};
 use crate::local;
 use crate::scim::catalog::Catalog;
 use crate::store::{Store, StoreError, Tables};
@@ -51,6 +51,32 @@ pub(super) async fn open(place: &Place, host: &Host) -> Result<Site, CliError> {
             Err(CliError::new(unreachable(table, endpoint.as_deref(), &error).await))
         }
     }
+}
+
+/// As [`open`], for a command that writes the journal or reads it with its own time: what is written by a slow clock
+/// stands behind the readers, who never come back.
+///
+/// # Errors
+/// As [`open`], and when this machine's clock is not DynamoDB's.
+pub(super) async fn open_on_time(place: &Place, host: &Host) -> Result<Site, CliError> {
+    let site = open(place, host).await?;
+    on_time(&site, host).await?;
+    Ok(site)
+}
+
+/// Refuses a clock that is not DynamoDB's.
+///
+/// # Errors
+/// Then, and when DynamoDB does not answer.
+pub(super) async fn on_time(site: &Site, host: &Host) -> Result<(), CliError> {
+    let wrong = site.store.clock_error(&host.moment()).await?;
+    let Some(wrong) = wrong.filter(|wrong| wrong.by() > CLOCK_ERROR_MAX) else { return Ok(()) };
+    Err(CliError::new(format!(
+        "this machine's clock is {} s {} DynamoDB's, and readers of the changes would miss what is written with it; \
+         synchronise it (NTP), then run the same command again",
+        wrong.by().as_secs(),
+        wrong.word(),
+    )))
 }
 
 /// The address that was named, by an argument or a variable.

@@ -56,6 +56,7 @@ pub(super) async fn run(
             if !yes {
                 confirm(&tenants::show(store, &moment, &tenant).await?, End::Release)?;
             }
+            site::on_time(&site, host).await?;
             released(&tenant, release::release(store, &moment, &tenant).await?, out)?;
         }
         TenantCommand::Delete { tenant, yes } => {

@@ -21,6 +21,7 @@
 //! No write without a condition (journal, counters and activity excepted), no unbounded read, no `Scan`.
 
 pub mod check;
+pub mod clock;
 pub mod error;
 pub mod feed;
 pub mod item;

@@ -1,5 +1,6 @@
 //! `scimctl` as its users meet it: the built binary, what it prints, how it ends. Each test has a server of its own.
 
+mod clock;
 mod transfer;
 
 use std::collections::HashMap;

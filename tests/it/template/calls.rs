@@ -8,8 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// For operators and apps with credentials of their own: creating tables is the local server's, checking is `scimctl check`,
-/// reading the feed is `scimctl changes` or the app.
-const NOT_THE_FUNCTIONS: [&str; 4] = ["tables.rs", "check.rs", "check", "feed.rs"];
+/// comparing clocks is `scimctl`, reading the feed is `scimctl changes` or the app.
+const NOT_THE_FUNCTIONS: [&str; 5] = ["tables.rs", "check.rs", "check", "clock.rs", "feed.rs"];
 
 /// The actions on each table, and on Directory's index.
 pub(super) fn actions() -> BTreeMap<String, BTreeSet<String>> {
@@ -122,7 +122,7 @@ fn action(before: &str, after: &str) -> Option<(&'static str, bool)> {
         "delete" | "delete_items" => "DeleteItem",
         "condition_check" => "ConditionCheckItem",
         "get_from" => "GetItem",
-        "request_items" => "BatchGetItem",
+        "batch_get" => "BatchGetItem",
         "table_name" => {
             let begun = ["get_item", "query", "put_item", "update_item", "delete_item"]
                 .into_iter()
