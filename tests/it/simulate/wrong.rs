@@ -36,6 +36,8 @@ enum Wrong {
     ChangesIds,
     /// A query that finds nobody is 404, once the connection has been tested.
     QueriesEndIn404,
+    /// Each page of a list is the first one.
+    NeverTurnsThePage,
     /// The token is refused, once the connection has been tested.
     RefusesToken,
 }
@@ -70,7 +72,7 @@ async fn spoil(
     request: Request<Incoming>,
     count: usize,
 ) -> Result<Answered, hyper::Error> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let (method, path) = (head.method.clone(), head.uri.path().to_owned());
     let is = |wanted: &Method, part: &str| method == *wanted && path.contains(part);
@@ -96,6 +98,9 @@ async fn spoil(
         _ => {}
     }
     let query = head.uri.query().unwrap_or_default().to_owned();
+    if wrong == Wrong::NeverTurnsThePage && query.contains("startIndex") {
+        head.uri = format!("{path}?startIndex=1&count=4").parse().unwrap();
+    }
     let (status, body) = forward(&server, Request::from_parts(head, Full::new(body))).await;
     let mut value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     match wrong {
@@ -190,6 +195,14 @@ async fn changes_that_are_not_made_are_found() {
 #[tokio::test]
 async fn people_too_many_are_found() {
     is_found_out(Wrong::DoublesUsers, "and not in the source").await;
+}
+
+#[tokio::test]
+async fn who_is_listed_twice_is_one_person() {
+    let report = is_found_out(Wrong::NeverTurnsThePage, "is listed twice in /Users").await;
+    let said = report.findings().iter().map(|finding| finding.what.as_str());
+    let count = |part: &str| said.clone().filter(|what| what.contains(part)).count();
+    assert_eq!((count("is listed twice in /Users"), count(" times")), (4, 0), "{report:?}");
 }
 
 #[tokio::test]
