@@ -1,5 +1,5 @@
 # Shortcuts: each target is a plain cargo or sam line, and this is the list of them.
-.PHONY: help run demo picture test t expect exchanges fmt lint doc tidy build deploy ci
+.PHONY: help run demo picture test t expect exchanges soak fmt lint doc tidy build deploy ci
 
 help: ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ expect: ## Write what arrives into the expectations of the tests that F names; t
 
 exchanges: ## Run the recorded conversations (against SCIM_BASE_URL with SCIM_TOKEN, when set)
 	cargo test --test it exchanges
+
+soak: ## 25 requests a second on the Lambda binary for an hour, or for S seconds: make soak S=60
+	SOAK_SECONDS=$(or $(S),3600) cargo test --test it lambda::soak -- --nocapture
 
 fmt: ## Format
 	cargo fmt

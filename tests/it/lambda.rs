@@ -4,6 +4,7 @@
 //! tests run on another build of it: CI names the file that `sam build` made.
 
 mod runtime_api;
+mod soak;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,7 +35,12 @@ fn event(name: &str, app: &App) -> String {
 
 /// A request through the HTTP API.
 fn request(app: &App, method: &str, path: &str, query: &str, body: Option<&str>) -> Value {
-    let mut event: Value = serde_json::from_str(&event("http-api-get", app)).expect("JSON");
+    let event = serde_json::from_str(&event("http-api-get", app)).expect("JSON");
+    asking(event, method, path, query, body)
+}
+
+/// The event, for another request.
+fn asking(mut event: Value, method: &str, path: &str, query: &str, body: Option<&str>) -> Value {
     event["requestContext"]["http"]["method"] = json!(method);
     event["rawPath"] = json!(path);
     event["rawQueryString"] = json!(query);

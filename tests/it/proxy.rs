@@ -162,6 +162,11 @@ impl Proxy {
         self.state.always.lock().unwrap().insert(operation.to_owned(), step);
     }
 
+    /// From now on each call takes so much longer.
+    pub(crate) fn slow_down(&self, by: Duration) {
+        *self.state.latency.lock().unwrap() = by;
+    }
+
     /// Everything goes through again.
     pub(crate) fn heal(&self) {
         self.state.always.lock().unwrap().clear();
@@ -189,6 +194,7 @@ struct State {
     upstream: String,
     one_at_a_time: Option<tokio::sync::Mutex<()>>,
     mode: Conflicts,
+    latency: Mutex<Duration>,
     chance: Mutex<StdRng>,
     held: Mutex<HashSet<String>>,
     tokens: Mutex<HashMap<String, Option<Bytes>>>,
@@ -226,6 +232,10 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answere
     let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
     let parsed: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     state.calls.lock().unwrap().push(describe(&operation, &parsed));
+    let latency = *state.latency.lock().unwrap();
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
+    }
     let step = state.next(&operation);
     match &step {
         Step::Pass | Step::FailAfter | Step::LoseAnswer => {}
@@ -267,6 +277,7 @@ impl State {
             upstream: upstream.to_owned(),
             one_at_a_time: (!engine_is_embedded()).then(tokio::sync::Mutex::default),
             mode,
+            latency: Mutex::default(),
             chance: Mutex::new(StdRng::seed_from_u64(40)),
             held: Mutex::default(),
             tokens: Mutex::default(),

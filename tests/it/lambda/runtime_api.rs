@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +25,8 @@ pub(super) struct Function {
     lines: Arc<Mutex<Vec<String>>>,
     readers: Vec<std::thread::JoinHandle<()>>,
     invoked: u32,
+    address: String,
+    has_ended: Arc<AtomicBool>,
 }
 
 struct Invocation {
@@ -66,7 +69,10 @@ impl Function {
         let address = listener.local_addr().expect("an address").to_string();
         let (events, queue) = mpsc::channel();
         let (posted, outcomes) = unbounded_channel();
-        std::thread::spawn(move || serve(&listener, &Arc::new(Mutex::new(queue)), &posted));
+        let has_ended = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&has_ended);
+        let queue = Arc::new(Mutex::new(queue));
+        std::thread::spawn(move || serve(&listener, &queue, &posted, &ended));
 
         let mut process = Command::new(binary())
             .env_clear()
@@ -88,7 +94,7 @@ impl Function {
             collect(process.stdout.take().expect("piped"), Arc::clone(&lines)),
             collect(process.stderr.take().expect("piped"), Arc::clone(&lines)),
         ];
-        Self { process, events, outcomes, lines, readers, invoked: 0 }
+        Self { process, events, outcomes, lines, readers, invoked: 0, address, has_ended }
     }
 
     /// Hands it an event and waits for the answer to an HTTP request, which has to be of the form that API Gateway
@@ -137,6 +143,14 @@ impl Function {
         self.process.try_wait().is_ok_and(|status| status.is_none())
     }
 
+    /// Kilobytes of memory that it occupies, where the operating system says so in Linux's way.
+    pub(super) fn memory_kb(&self) -> Option<u64> {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse().ok()
+    }
+
     /// What it has written to standard output and standard error so far.
     fn lines(&self) -> Vec<String> {
         self.lines.lock().expect("not poisoned").clone()
@@ -162,6 +176,9 @@ impl Drop for Function {
         // A test that fails must not leave the process behind; one that has ended needs nothing.
         let _ended = self.process.kill();
         let _status = self.process.wait();
+        // Wakes the thread that listens, so that it ends, too.
+        self.has_ended.store(true, Ordering::SeqCst);
+        drop(TcpStream::connect(&self.address));
     }
 }
 
@@ -183,8 +200,16 @@ fn collect(
 
 type Queue = Arc<Mutex<mpsc::Receiver<Invocation>>>;
 
-fn serve(listener: &TcpListener, queue: &Queue, posted: &UnboundedSender<Outcome>) {
+fn serve(
+    listener: &TcpListener,
+    queue: &Queue,
+    posted: &UnboundedSender<Outcome>,
+    has_ended: &AtomicBool,
+) {
     for connection in listener.incoming().map_while(Result::ok) {
+        if has_ended.load(Ordering::SeqCst) {
+            return;
+        }
         let (queue, posted) = (Arc::clone(queue), posted.clone());
         // Ends with its connection, or when the test drops the queue's other end.
         std::thread::spawn(move || converse(&connection, &queue, &posted));
