@@ -103,8 +103,8 @@ impl Change {
 #[derive(Clone, Debug)]
 pub(super) struct Churn {
     rates: BTreeMap<Change, u32>,
-    /// Names that nobody has any more.
-    free: Vec<String>,
+    /// Names that nobody has any more, with whoever had them.
+    free: Vec<(String, String)>,
     /// People and groups that there have ever been, for new names.
     count: usize,
     everyone_has_mail: bool,
@@ -115,7 +115,8 @@ struct Round<'a> {
     source: &'a mut Source,
     chance: &'a mut StdRng,
     touched: HashSet<String>,
-    freed: Vec<String>,
+    busy: &'a HashSet<String>,
+    freed: Vec<(String, String)>,
 }
 
 impl Churn {
@@ -129,14 +130,14 @@ impl Churn {
 
     /// Lets one cycle's changes happen; how many of each. Whoever is `busy` (the endpoint has not taken an earlier
     /// change of theirs) is left alone: Entra itself makes a second user when a person is renamed after a POST whose
-    /// answer was lost.
+    /// answer was lost. Their former names rest, too: whoever got one would be matched with them.
     pub(super) fn run(
         &mut self,
         source: &mut Source,
         chance: &mut StdRng,
         busy: &HashSet<String>,
     ) -> BTreeMap<Change, usize> {
-        let mut round = Round { source, chance, touched: busy.clone(), freed: Vec::new() };
+        let mut round = Round { source, chance, touched: busy.clone(), busy, freed: Vec::new() };
         let mut done = BTreeMap::new();
         for change in Change::ALL {
             let percent = self.rates.get(&change).copied().unwrap_or(0);
@@ -219,7 +220,7 @@ impl Churn {
         if let Some(mail) = fresh.get(WORK_EMAIL).filter(|_| person.get(WORK_EMAIL).is_some()) {
             person.set(WORK_EMAIL, mail);
         }
-        round.freed.push(old);
+        round.freed.push((old, key));
         true
     }
 
@@ -236,7 +237,11 @@ impl Churn {
 
     /// Half of the time, a name that has become free in an earlier cycle.
     fn freed_name(&mut self, round: &mut Round<'_>) -> Option<String> {
-        if round.chance.random_bool(0.5) { self.free.pop() } else { None }
+        if round.chance.random_bool(0.5) {
+            return None;
+        }
+        let at = self.free.iter().rposition(|(_, holder)| !round.busy.contains(holder))?;
+        Some(self.free.remove(at).0)
     }
 }
 
@@ -326,7 +331,7 @@ impl Round<'_> {
         let Some(key) = self.untouched(is_disabled) else { return false };
         let name = self.source.people.get(&key).map(|person| person.name().to_owned());
         self.source.purge(&key);
-        self.freed.extend(name);
+        self.freed.extend(name.map(|name| (name, key.clone())));
         let next = self.active_person();
         for (own, person) in &mut self.source.people {
             if person.manager.as_deref() == Some(key.as_str()) {
@@ -398,4 +403,36 @@ fn flip_case(text: &str) -> String {
         first.to_ascii_uppercase()
     };
     std::iter::once(flipped).chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+    use crate::simulate::{Size, directory};
+
+    /// Everybody is renamed, then people are hired; how many of them get a name that was free.
+    fn hired_under_old_names(are_busy: bool) -> usize {
+        let mut source = directory(Size { users: 20, groups: 0, everyone_has_mail: false }, 3);
+        let old: HashSet<String> =
+            source.people.values().map(|one| one.name().to_owned()).collect();
+        let mut chance = StdRng::seed_from_u64(3);
+        let rates =
+            |only: Change| Change::ALL.map(|change| (change, if change == only { 100 } else { 0 }));
+        let mut churn = Churn::new(&rates(Change::UserNames), 20, false);
+        churn.run(&mut source, &mut chance, &HashSet::new());
+        let keys: HashSet<String> = source.people.keys().cloned().collect();
+        churn.rates = rates(Change::Hires).into_iter().collect();
+        let busy = if are_busy { keys.clone() } else { HashSet::new() };
+        churn.run(&mut source, &mut chance, &busy);
+        let hired = source.people.iter().filter(|(key, _)| !keys.contains(*key));
+        hired.filter(|(_, person)| old.contains(person.name())).count()
+    }
+
+    #[test]
+    fn a_name_rests_until_the_endpoint_has_taken_it_from_whoever_had_it() {
+        assert!(hired_under_old_names(false) > 3);
+        assert_eq!(hired_under_old_names(true), 0);
+    }
 }

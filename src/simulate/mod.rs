@@ -36,6 +36,7 @@ pub use chaos::Switch;
 pub use churn::Change;
 pub use codes::{Code, Failure, Health};
 pub use embedded::Embedded;
+pub use faults::Faults;
 pub use files::{read_groups, read_people};
 pub use generate::{Size, directory};
 pub use payload::Dialect;

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::SimulateError;
 use super::call::{Call, Kind};
-use super::chaos::{WireChaos, WireFault};
+use super::chaos::{Refusal, WireChaos, WireFault};
 use super::codes::{Code, Failure};
 use super::cutting::Cutting;
 use super::record::Recorder;
@@ -24,6 +24,8 @@ use crate::system::Moments;
 
 /// How long Entra waits for an answer.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// What the log says then.
+const NO_ANSWER: &str = "no answer within 60 s";
 /// For a connection.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// An answer that takes longer is remarked upon.
@@ -206,28 +208,42 @@ impl Client {
             _ => WireFault::None,
         };
         let received = match fault {
-            WireFault::None => self.once(call, Whole::Yes).await?,
+            WireFault::None => self.once(call, Whole::Yes, PATIENCE).await?,
             WireFault::LoseAnswer => {
-                drop(self.once(call, Whole::Yes).await?);
-                return Err(Failure::new(Code::Timeout, "no answer within 60 s"));
+                drop(self.once(call, Whole::Yes, PATIENCE).await?);
+                return Err(Failure::new(Code::Timeout, NO_ANSWER));
             }
             WireFault::Cut => {
                 if call.body.is_some() {
-                    drop(self.once(call, Whole::Cut).await);
+                    drop(self.once(call, Whole::Cut, PATIENCE).await);
                 }
                 return Err(Failure::new(Code::WebException, "the connection was closed"));
             }
             WireFault::Double | WireFault::DoubleAndTakeSecond => {
-                let twice = (self.once(call, Whole::Yes), self.once(call, Whole::Yes));
-                let (first, second) = futures_util::future::join(twice.0, twice.1).await;
+                let once = || self.once(call, Whole::Yes, PATIENCE);
+                let (first, second) = futures_util::future::join(once(), once()).await;
                 if fault == WireFault::Double { first? } else { second? }
+            }
+            // An answer that is there in time has come too late all the same.
+            WireFault::GiveUp(patience) => {
+                drop(self.once(call, Whole::Yes, patience).await);
+                return Err(Failure::new(Code::Timeout, NO_ANSWER));
+            }
+            WireFault::Refuse(Refusal { status, media, body }) => {
+                let (media, body) = (media.to_owned(), Bytes::from_static(body.as_bytes()));
+                Received { status, media, body }
             }
         };
         self.read(received)
     }
 
     /// One exchange on the wire.
-    async fn once(&self, call: &Call, whole: Whole) -> Result<Received, Failure> {
+    async fn once(
+        &self,
+        call: &Call,
+        whole: Whole,
+        patience: Duration,
+    ) -> Result<Received, Failure> {
         let request = self.request(call, whole)?;
         let began = self.moments.clock().monotonic();
         let exchange = async {
@@ -239,9 +255,9 @@ impl Client {
             let media = media.and_then(|media| media.to_str().ok()).unwrap_or_default();
             Ok(Received { status: head.status.as_u16(), media: media.to_owned(), body })
         };
-        let received = tokio::time::timeout(PATIENCE, exchange)
+        let received = tokio::time::timeout(patience, exchange)
             .await
-            .unwrap_or_else(|_| Err(Failure::new(Code::Timeout, "no answer within 60 s")));
+            .unwrap_or_else(|_| Err(Failure::new(Code::Timeout, NO_ANSWER)));
         let took = self.moments.clock().monotonic().saturating_sub(began);
         if took > SLOW {
             self.remark("answers that took longer than 5 s");

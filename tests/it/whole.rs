@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use scim_endpoint::local::sdk_config;
+use scim_endpoint::store::Tables;
 
 use crate::app::App;
 
@@ -15,7 +16,11 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// The SDK, straight to the engine, past any proxy.
 pub(crate) fn client(app: &App) -> aws_sdk_dynamodb::Client {
-    aws_sdk_dynamodb::Client::new(&sdk_config(&app.dynamodb_endpoint()))
+    client_of(&app.dynamodb_endpoint())
+}
+
+fn client_of(endpoint: &str) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(&sdk_config(endpoint))
 }
 
 /// All items of the first tenant's partition by their sort keys.
@@ -26,7 +31,7 @@ pub(crate) async fn partition(app: &App) -> BTreeMap<String, Item> {
 /// All items of a tenant's partition by their sort keys.
 pub(crate) async fn partition_of(app: &App, tenant: &str) -> BTreeMap<String, Item> {
     let table = app.store().tables().directory.clone();
-    read(app, (&table, "key"), tenant).await
+    read(&client(app), (&table, "key"), tenant).await
 }
 
 /// All items of the first tenant's journal by their time.
@@ -37,11 +42,22 @@ pub(crate) async fn journal(app: &App) -> BTreeMap<String, Item> {
 /// All items of a tenant's journal by their time.
 pub(crate) async fn journal_of(app: &App, tenant: &str) -> BTreeMap<String, Item> {
     let table = app.store().tables().journal.clone();
-    read(app, (&table, "at"), tenant).await
+    read(&client(app), (&table, "at"), tenant).await
 }
 
-async fn read(app: &App, (table, range): (&str, &str), tenant: &str) -> BTreeMap<String, Item> {
-    let (client, mut all, mut next) = (client(app), BTreeMap::new(), None);
+/// A tenant's partition and journal on the engine of a local server.
+pub(crate) async fn at(endpoint: &str, tenant: &str) -> [BTreeMap<String, Item>; 2] {
+    let (client, tables) = (client_of(endpoint), Tables::local());
+    let partition = read(&client, (&tables.directory, "key"), tenant).await;
+    [partition, read(&client, (&tables.journal, "at"), tenant).await]
+}
+
+async fn read(
+    client: &aws_sdk_dynamodb::Client,
+    (table, range): (&str, &str),
+    tenant: &str,
+) -> BTreeMap<String, Item> {
+    let (mut all, mut next) = (BTreeMap::new(), None);
     loop {
         let page = client
             .query()
