@@ -111,7 +111,9 @@ fn a_rehearsal_says_what_it_did() {
 fn what_cannot_be_rehearsed_is_said_in_one_sentence() {
     let people = Scratch::new("missing.csv", "name,mail\nIda,ida@ex.test\n");
     let html = html_server();
-    let refused: [(&[&str], &str); 7] = [
+    let nameless = Scratch::new("nameless.csv", "id,members\ng-1,ida@ex.test\n");
+    let some = Scratch::new("some.csv", "userPrincipalName\nida@ex.test\n");
+    let refused: [(&[&str], &str); 8] = [
         (&["--url", "http://127.0.0.1:1", "--token", "x"], "cannot be reached"),
         (&["--url", "ftp://ex.test", "--token", "x"], "begins neither with https://"),
         (&["--url", "https://ex.test"], "give --token, or set SCIM_TOKEN"),
@@ -121,6 +123,7 @@ fn what_cannot_be_rehearsed_is_said_in_one_sentence() {
             "does not speak SCIM: the answer 200 (text/html) is not SCIM; give the SCIM base URL",
         ),
         (&["--users-file", people.path()], "no column userPrincipalName"),
+        (&["--users-file", some.path(), "--groups-file", nameless.path()], "no column displayName"),
         (&["--users-file", "/nowhere.csv"], "cannot be read"),
     ];
     for (arguments, why) in refused {
@@ -179,7 +182,9 @@ async fn a_tenant_that_is_not_empty_is_left_alone() {
         text(&refused.stderr)
     );
     let wrong = run(&["--token", "scim_wrong"]).await.unwrap();
-    assert!(text(&wrong.stderr).contains("refuses the token (401)"), "{}", text(&wrong.stderr));
+    let said = text(&wrong.stderr);
+    assert!(said.contains("refuses the token (401); paste it as it was issued"), "{said}");
+    assert_eq!((said.lines().count(), wrong.status.code()), (1, Some(1)), "{said}");
     let taken = run(&["--into-live", "--format", "json"]).await.unwrap();
     let said: Value = serde_json::from_slice(&taken.stdout).expect("JSON");
     assert!(taken.status.success(), "{said:#}");

@@ -89,10 +89,9 @@ fn read(partition: &BTreeMap<String, Item>) -> World {
         };
         match key.split('#').collect::<Vec<_>>().as_slice() {
             ["user", _] => {
-                let scim = item.get("scim").and_then(|scim| scim.as_m().ok()).unwrap();
-                let active = scim.get("active").and_then(|flag| flag.as_bool().ok()).copied();
                 let user_name = string(item, "userName");
-                let (active, version) = (active.unwrap_or(true), number(item, "version"));
+                let active = flag(item, "active").unwrap_or(true);
+                let version = number(item, "version");
                 let user = Known { user_name, active, version, ..known("User") };
                 world.resources.insert(string(item, "id"), user);
             }
