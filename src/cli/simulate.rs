@@ -113,7 +113,7 @@ struct CourseArguments {
     #[arg(long)]
     on_demand: bool,
 
-    /// Play faults: answers lost, connections cut, requests doubled, and with an endpoint of its own, DynamoDB's
+    /// Play faults: answers lost, requests cut, doubled, given up or refused by a gateway; below an endpoint of its own, DynamoDB's
     #[arg(long)]
     chaos: bool,
 

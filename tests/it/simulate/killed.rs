@@ -53,7 +53,7 @@ impl Rule for Arc<Killer> {
         }
         state.killed += 1;
         // What else is under way is cut off. What comes now is turned away once, and waits the other time.
-        let meanwhile = if state.killed % 2 == 0 { Behind::Nothing } else { Behind::Soon };
+        let meanwhile = if state.killed.is_multiple_of(2) { Behind::Nothing } else { Behind::Soon };
         drop(self.behind.send_replace(meanwhile));
         drop(state.server.take());
         let killer = Arc::clone(self);
