@@ -14,8 +14,8 @@ use super::Host;
 use super::output::{CliError, Output, counted};
 use crate::scim::well_known;
 use crate::simulate::{
-    Change, Dialect, Dialects, Embedded, Endpoint, Left, Matching, Plan, Rehearsal, SimulateError,
-    Size, Source, Switch, directory, read_groups, read_people,
+    Change, Dialect, Dialects, Embedded, Endpoint, Left, Matching, Plan, Provider, Rehearsal,
+    SimulateError, Size, Source, Switch, directory, read_groups, read_people,
 };
 use crate::store::check;
 
@@ -75,6 +75,10 @@ struct PeopleArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How requests look")]
 struct WireArguments {
+    /// Whose requests are sent
+    #[arg(long, value_enum, value_name = "PROVIDER", default_value_t)]
+    idp: ProviderChoice,
+
     /// Entra's PATCH dialect [default: compliant if the URL has the flag aadOptscim062020, else legacy]
     #[arg(long, value_enum, value_name = "DIALECT")]
     dialect: Option<DialectChoice>,
@@ -124,6 +128,28 @@ struct CourseArguments {
     /// Leave what was created
     #[arg(long, requires = "url")]
     keep: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum ProviderChoice {
+    #[default]
+    Entra,
+    Okta,
+    #[value(name = "pingone")]
+    PingOne,
+    #[value(name = "jumpcloud")]
+    JumpCloud,
+}
+
+impl From<ProviderChoice> for Provider {
+    fn from(choice: ProviderChoice) -> Self {
+        match choice {
+            ProviderChoice::Entra => Self::Entra,
+            ProviderChoice::Okta => Self::Okta,
+            ProviderChoice::PingOne => Self::PingOne,
+            ProviderChoice::JumpCloud => Self::JumpCloud,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -177,6 +203,7 @@ pub(super) async fn run(
     out: &mut Output,
 ) -> Result<ExitCode, CliError> {
     let SimulateArguments { url, token, people, wire, course } = arguments;
+    refuse_entras(&wire, &course)?;
     let source = source(&people, wire.matching)?;
     let chaos = course.chaos.then(Switch::default);
     let (embedded, endpoint) = if let Some(url) = &url {
@@ -222,6 +249,26 @@ pub(super) async fn run(
         embedded.stop().await;
     }
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What only Entra has is refused with another provider.
+fn refuse_entras(wire: &WireArguments, course: &CourseArguments) -> Result<(), CliError> {
+    let provider = Provider::from(wire.idp);
+    if provider == Provider::Entra {
+        return Ok(());
+    }
+    let given = [
+        (wire.dialect.is_some(), "--dialect"),
+        (wire.echo_flag, "--echo-flag"),
+        (course.on_demand, "--on-demand"),
+    ];
+    let given: Vec<&str> =
+        given.into_iter().filter_map(|(is_given, name)| is_given.then_some(name)).collect();
+    if given.is_empty() {
+        return Ok(());
+    }
+    let (given, word) = (given.join(" and "), provider.word());
+    Err(CliError::new(format!("only Entra has {given}: leave that out with --idp {word}")))
 }
 
 async fn play(rehearsal: &mut Rehearsal, progress: &mut Progress) -> Result<(), CliError> {
@@ -276,6 +323,7 @@ fn plan(
         None => Change::ALL.map(|change| (change, rate.percent)).to_vec(),
     });
     Plan {
+        provider: wire.idp.into(),
         dialects,
         matching,
         concurrency: usize::from(wire.concurrency),

@@ -38,7 +38,11 @@ pub enum Kind {
     AddMember,
     /// A member less.
     RemoveMember,
-    /// The rehearsal's own look; Entra never sends it.
+    /// A group's members, several at once; Entra sends them one by one.
+    WriteMembers,
+    /// What `JumpCloud` creates and deletes to see whether it can.
+    Activate,
+    /// The rehearsal's own look; no provider sends it.
     ReadBack,
     /// The rehearsal's own cleaning up.
     CleanUp,
@@ -64,13 +68,15 @@ impl Kind {
             Self::CheckMember => "check member",
             Self::AddMember => "add member",
             Self::RemoveMember => "remove member",
+            Self::WriteMembers => "write members",
+            Self::Activate => "activate",
             Self::ReadBack => "read back",
             Self::CleanUp => "clean up",
         }
     }
 
-    /// Whether Entra sends it, and not the rehearsal for itself.
-    pub fn is_entras(self) -> bool {
+    /// Whether the provider sends it, and not the rehearsal for itself.
+    pub fn is_providers(self) -> bool {
         !matches!(self, Self::ReadBack | Self::CleanUp)
     }
 
@@ -87,6 +93,7 @@ impl Kind {
                 | Self::DeleteGroup
                 | Self::AddMember
                 | Self::RemoveMember
+                | Self::WriteMembers
         )
     }
 }
@@ -115,6 +122,10 @@ impl Call {
     pub(super) fn post(kind: Kind, subject: &str, target: &str, body: Value) -> Self {
         let (subject, target) = (subject.to_owned(), target.to_owned());
         Self { kind, subject, method: Method::POST, target, body: Some(body) }
+    }
+
+    pub(super) fn put(kind: Kind, subject: &str, target: String, body: Value) -> Self {
+        Self { kind, subject: subject.to_owned(), method: Method::PUT, target, body: Some(body) }
     }
 
     pub(super) fn patch(kind: Kind, subject: &str, target: String, body: Value) -> Self {

@@ -105,6 +105,9 @@ pub(super) struct Churn {
     rates: BTreeMap<Change, u32>,
     /// Names that nobody has any more, with whoever had them.
     free: Vec<(String, String)>,
+    /// Names and keys of people who were deleted and whom the endpoint keeps: only a successor can have the name.
+    kept: Vec<(String, String)>,
+    keeps_people: bool,
     /// People and groups that there have ever been, for new names.
     count: usize,
     everyone_has_mail: bool,
@@ -117,6 +120,8 @@ struct Round<'a> {
     touched: HashSet<String>,
     busy: &'a HashSet<String>,
     freed: Vec<(String, String)>,
+    /// Of people who were deleted.
+    gone: Vec<(String, String)>,
 }
 
 impl Churn {
@@ -125,7 +130,14 @@ impl Churn {
         let mut all: BTreeMap<Change, u32> =
             Change::ALL.into_iter().map(|change| (change, change.usual())).collect();
         all.extend(rates.iter().copied());
-        Self { rates: all, free: Vec::new(), count, everyone_has_mail }
+        let (free, kept, keeps_people) = (Vec::new(), Vec::new(), false);
+        Self { rates: all, free, kept, keeps_people, count, everyone_has_mail }
+    }
+
+    /// Whether whoever is deleted stays at the endpoint, and their name with them.
+    pub(super) fn keeping(mut self, keeps_people: bool) -> Self {
+        self.keeps_people = keeps_people;
+        self
     }
 
     /// Lets one cycle's changes happen; how many of each. Whoever is `busy` (the endpoint has not taken an earlier
@@ -137,7 +149,8 @@ impl Churn {
         chance: &mut StdRng,
         busy: &HashSet<String>,
     ) -> BTreeMap<Change, usize> {
-        let mut round = Round { source, chance, touched: busy.clone(), busy, freed: Vec::new() };
+        let (freed, gone) = (Vec::new(), Vec::new());
+        let mut round = Round { source, chance, touched: busy.clone(), busy, freed, gone };
         let mut done = BTreeMap::new();
         for change in Change::ALL {
             let percent = self.rates.get(&change).copied().unwrap_or(0);
@@ -151,6 +164,11 @@ impl Churn {
         }
         let freed = std::mem::take(&mut round.freed);
         self.free.extend(freed);
+        if self.keeps_people {
+            self.kept.append(&mut round.gone);
+        } else {
+            self.free.append(&mut round.gone);
+        }
         done
     }
 
@@ -195,7 +213,7 @@ impl Churn {
     fn hire(&mut self, round: &mut Round<'_>) -> bool {
         self.count += 1;
         let (key, mut person) = generate::person(round.chance, self.count, self.everyone_has_mail);
-        if let Some(name) = self.freed_name(round) {
+        if let Some(name) = self.predecessor(round).or_else(|| self.freed_name(round)) {
             person.set(USER_NAME, name);
         }
         person.manager = round.active_person();
@@ -233,6 +251,12 @@ impl Churn {
         round.touched.insert(key.clone());
         round.source.groups.insert(key, group);
         true
+    }
+
+    /// Half of the time, the name of somebody whom the endpoint keeps, and of whom it has been told that they are gone.
+    fn predecessor(&mut self, round: &mut Round<'_>) -> Option<String> {
+        let at = self.kept.iter().position(|(_, key)| !round.touched.contains(key))?;
+        if round.chance.random_bool(0.5) { Some(self.kept.remove(at).0) } else { None }
     }
 
     /// Half of the time, a name that has become free in an earlier cycle.
@@ -331,7 +355,7 @@ impl Round<'_> {
         let Some(key) = self.untouched(is_disabled) else { return false };
         let name = self.source.people.get(&key).map(|person| person.name().to_owned());
         self.source.purge(&key);
-        self.freed.extend(name.map(|name| (name, key.clone())));
+        self.gone.extend(name.map(|name| (name, key.clone())));
         let next = self.active_person();
         for (own, person) in &mut self.source.people {
             if person.manager.as_deref() == Some(key.as_str()) {

@@ -120,6 +120,10 @@ pub enum Health {
     Escrow(usize),
     /// The job is slowed down to one cycle a day, and switched off after four weeks; why.
     Quarantine(&'static str, String),
+    /// So many objects failed; of providers other than Entra, whose rules are not documented.
+    Failing(usize),
+    /// The endpoint cannot be used any more; why. Of providers other than Entra.
+    Broken(String),
 }
 
 impl Health {
@@ -129,6 +133,8 @@ impl Health {
             Self::Healthy => "healthy",
             Self::Escrow(_) => "escrow",
             Self::Quarantine(..) => "quarantine",
+            Self::Failing(_) => "failing",
+            Self::Broken(_) => "broken",
         }
     }
 
@@ -141,6 +147,10 @@ impl Health {
                  not quarantine a job for them"
             ),
             Self::Quarantine(code, why) => format!("{code}: {why}"),
+            Self::Failing(open) => {
+                format!("{open} failed, and would wait for somebody to try them again")
+            }
+            Self::Broken(why) => why.clone(),
         }
     }
 }

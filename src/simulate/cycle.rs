@@ -8,14 +8,20 @@ use futures_util::stream;
 use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use serde_json::Value;
 
+use super::bodies::{Member, Roster};
 use super::chaos::hash;
 use super::codes::{Failure, Tally};
+use super::others::RosterJob;
+use super::outcome::{make_good, names, take_group, take_reference, take_roster, take_user};
 use super::payload::Dialect;
-use super::report::{Action, Entry, Sort};
-use super::source::{Person, Source, Standing};
+use super::provider::Provider;
+use super::report::{Entry, Sort};
+use super::source::{DISPLAY_NAME, Group, Person, Source, Standing};
+use super::value::text_at;
 use super::wire::Client;
-use super::worker::{Done, GroupJob, Link, Reference, ReferenceJob, UserJob, Worker};
+use super::worker::{GroupJob, Reference, ReferenceJob, UserJob, Worker};
 use super::{Dialects, Observer, Phase, Plan};
 
 /// Members that a run on demand takes at most.
@@ -79,7 +85,12 @@ impl Cycle<'_> {
         self.users(observer).await;
         self.managers(observer).await;
         self.groups(observer).await;
-        self.memberships(observer).await;
+        match self.plan.provider {
+            Provider::Entra => self.memberships(observer).await,
+            Provider::Okta | Provider::PingOne | Provider::JumpCloud => {
+                self.rosters(observer).await;
+            }
+        }
         self.forget_escrows();
     }
 
@@ -93,8 +104,11 @@ impl Cycle<'_> {
                 Sort::Manager => person.is_some_and(Person::is_active),
                 Sort::Group => self.is_group_due(subject),
                 Sort::Member => {
-                    let (group, member) = subject.split_once(' ').unwrap_or_default();
-                    self.membership_changes(group).iter().any(|(id, _)| id == member)
+                    // Where members are written by the list, the subject is the group.
+                    let (group, member) = subject.split_once(' ').unwrap_or((subject, ""));
+                    let mut changes = self.membership_changes(group).into_iter();
+                    changes.any(|(id, _)| member.is_empty() || id == member)
+                        || member.is_empty() && self.is_doubtful(group)
                 }
                 Sort::Probe => true,
             }
@@ -114,7 +128,8 @@ impl Cycle<'_> {
             Some(group) => {
                 let is_synced =
                     known.is_some_and(|known| known.synced.as_ref() == Some(&group.name));
-                !is_synced || !self.membership_changes(key).is_empty()
+                let by_member = self.plan.provider == Provider::Entra;
+                !is_synced || by_member && !self.membership_changes(key).is_empty()
             }
         }
     }
@@ -129,10 +144,13 @@ impl Cycle<'_> {
                 continue;
             }
             let link = known.and_then(|known| known.link.clone());
+            let synced = known.and_then(|known| known.synced.as_ref());
             let job = |dialect, is_on_demand| UserJob {
                 key: key.clone(),
                 person: person.clone(),
                 link: link.clone(),
+                is_synced: synced.is_some(),
+                was_active: synced.is_some_and(Person::is_active),
                 dialect,
                 is_on_demand,
             };
@@ -174,23 +192,88 @@ impl Cycle<'_> {
     }
 
     async fn groups(&mut self, observer: &mut dyn Observer) {
+        let worker = worker(self.client, self.plan);
+        let due = self.source.groups.iter().filter(|(key, _)| self.is_group_due(key));
+        let due: Vec<(&String, &Group)> = due.collect();
+        let link = |key: &String| self.state.groups.get(key).and_then(|known| known.link.clone());
+        let is_listed = self.plan.provider.habits().lists_groups
+            && due.iter().any(|(key, group)| !group.is_gone && link(key).is_none());
+        let listed = if is_listed { Some(worker.all_groups().await) } else { None };
         let mut jobs = Vec::new();
-        for (key, group) in &self.source.groups {
-            let known = self.state.groups.get(key);
-            let link = known.and_then(|known| known.link.clone());
-            if self.is_group_due(key) {
-                let dialect = self.dialect(key);
-                jobs.push(GroupJob { key: key.clone(), group: group.clone(), link, dialect });
-            }
+        for (key, group) in due {
+            let of_name = |all: &Vec<Value>| {
+                let is = |one: &&Value| text_at(one, DISPLAY_NAME).as_ref() == Some(&group.name);
+                all.iter().filter(is).cloned().collect()
+            };
+            jobs.push(GroupJob {
+                key: key.clone(),
+                group: group.clone(),
+                link: link(key),
+                dialect: self.dialect(key),
+                synced: self.state.groups.get(key).and_then(|known| known.synced.clone()),
+                members: self.roster(key).all,
+                listed: listed.as_ref().map(|all| all.as_ref().map(of_name).map_err(Clone::clone)),
+            });
         }
         observer.begin(self.number, Phase::Groups, jobs.len());
-        let worker = worker(self.client, self.plan);
         let mut all = stream::iter(jobs.into_iter().map(|job| worker.group(job)))
             .buffer_unordered(self.plan.concurrency.max(1));
         while let Some(done) = all.next().await {
-            take_group(self.state, self.number, done);
+            take_group(self.state, (self.number, self.plan.provider), done);
             observer.step();
         }
+    }
+
+    /// Members by the list, a job for each group in which they have changed.
+    async fn rosters(&mut self, observer: &mut dyn Observer) {
+        let mut jobs = Vec::new();
+        for (key, group) in self.source.groups.iter().filter(|(_, group)| !group.is_gone) {
+            let Some(known) = self.state.groups.get(key) else { continue };
+            let (Some(link), true) = (&known.link, known.synced.is_some()) else { continue };
+            let roster = self.roster(key);
+            if known.is_doubtful || !roster.more.is_empty() || !roster.less.is_empty() {
+                jobs.push(RosterJob {
+                    key: key.clone(),
+                    group: link.clone(),
+                    name: group.name.clone(),
+                    roster,
+                    is_full: known.is_doubtful,
+                });
+            }
+        }
+        observer.begin(self.number, Phase::Memberships, jobs.len());
+        let worker = worker(self.client, self.plan);
+        let mut all = stream::iter(jobs.into_iter().map(|job| worker.roster(job)))
+            .buffer_unordered(self.plan.concurrency.max(1));
+        while let Some(done) = all.next().await {
+            take_roster(self.state, self.number, done);
+            observer.step();
+        }
+    }
+
+    fn is_doubtful(&self, key: &str) -> bool {
+        self.state.groups.get(key).is_some_and(|known| known.is_doubtful)
+    }
+
+    /// Who is to be in a group, and what has changed.
+    fn roster(&self, key: &str) -> Roster {
+        let group = self.source.groups.get(key).filter(|group| !group.is_gone);
+        let keys = group.map(|group| group.members.iter()).into_iter().flatten();
+        let members = keys.filter_map(|key| {
+            let id = self.state.people.get(key)?.link.clone()?;
+            Some(Member { id, name: self.source.people.get(key)?.name().to_owned() })
+        });
+        let all: Vec<Member> = members.collect();
+        let (mut more, mut less) = (Vec::new(), Vec::new());
+        for (id, what) in self.membership_changes(key) {
+            match what {
+                Reference::NoMember => less.push(id),
+                Reference::Member | Reference::Manager { .. } => {
+                    more.extend(all.iter().filter(|member| member.id == id).cloned());
+                }
+            }
+        }
+        Roster { all, more, less }
     }
 
     async fn memberships(&mut self, observer: &mut dyn Observer) {
@@ -281,7 +364,7 @@ fn is_due(person: &Person, known: Option<&Known>) -> bool {
 }
 
 pub(super) fn worker<'a>(client: &'a Client, plan: &Plan) -> Worker<'a> {
-    Worker { client, matching: plan.matching, seed: plan.seed }
+    Worker { client, provider: plan.provider, matching: plan.matching, seed: plan.seed }
 }
 
 fn reference_job(
@@ -298,161 +381,6 @@ fn reference_job(
         is_asked_first,
         dialect,
         is_on_demand: false,
-    }
-}
-
-fn take_user(state: &mut State, cycle: usize, done: Done<UserJob>) {
-    let Done { job, link, action, result } = done;
-    let known = state.people.entry(job.key.clone()).or_default();
-    match link {
-        Link::Keep => {}
-        Link::Set(id) => {
-            known.first.get_or_insert_with(|| id.clone());
-            known.link = Some(id);
-        }
-        Link::Clear => *known = Known::default(),
-    }
-    if result.is_ok() && job.person.standing != Standing::Gone {
-        known.synced = Some(job.person.clone());
-    }
-    let is_synced = known.synced.as_ref() == Some(&job.person);
-    let what = Event { cycle, sort: Sort::User, key: job.key, name: job.person.name().to_owned() };
-    note(state, what, (action, job.is_on_demand, is_synced), result);
-}
-
-fn take_group(state: &mut State, cycle: usize, done: Done<GroupJob>) {
-    let Done { job, link, action, result } = done;
-    let known = state.groups.entry(job.key.clone()).or_default();
-    match link {
-        Link::Keep => {}
-        Link::Set(id) => {
-            known.first.get_or_insert_with(|| id.clone());
-            known.link = Some(id);
-        }
-        Link::Clear => *known = KnownGroup::default(),
-    }
-    if result.is_ok() && !job.group.is_gone {
-        known.synced = Some(job.group.name.clone());
-    }
-    let what = Event { cycle, sort: Sort::Group, key: job.key, name: job.group.name };
-    note(state, what, (action, false, false), result);
-}
-
-/// What people are called, by the endpoint's ids.
-fn names(state: &State, source: &Source) -> HashMap<String, String> {
-    let linked = state.people.iter().filter_map(|(key, known)| {
-        Some((known.link.clone()?, source.people.get(key)?.name().to_owned()))
-    });
-    linked.collect()
-}
-
-fn take_reference(
-    state: &mut State,
-    (cycle, source, named): (usize, &Source, &HashMap<String, String>),
-    done: Done<ReferenceJob>,
-) {
-    let Done { job, action, result, .. } = done;
-    let first = job.to.first().cloned().unwrap_or_default();
-    let to = named.get(&first).unwrap_or(&first);
-    let (sort, name) = match job.what {
-        Reference::Manager { .. } => {
-            let person = source.people.get(&job.key).map(Person::name).unwrap_or_default();
-            (Sort::Manager, format!("{person} → {to}"))
-        }
-        Reference::Member | Reference::NoMember => {
-            let group = source.groups.get(&job.key).map(|group| group.name.as_str());
-            (Sort::Member, format!("{} → {to}", group.unwrap_or_default()))
-        }
-    };
-    match job.what {
-        Reference::Manager { .. } => {
-            if let (Ok(()), Some(known)) = (&result, state.people.get_mut(&job.key)) {
-                known.manager = Some(first.clone());
-            }
-        }
-        Reference::Member | Reference::NoMember => {
-            if let Some(known) = state.groups.get_mut(&job.key) {
-                take_members(known, &job, result.is_ok());
-            }
-        }
-    }
-    let key = match job.what {
-        Reference::Manager { .. } => job.key,
-        Reference::Member | Reference::NoMember => format!("{} {first}", job.key),
-    };
-    note(state, Event { cycle, sort, key, name }, (action, job.is_on_demand, false), result);
-}
-
-fn take_members(known: &mut KnownGroup, job: &ReferenceJob, is_done: bool) {
-    let is_more = job.what == Reference::Member;
-    for id in &job.to {
-        if is_done {
-            known.uncertain.remove(id);
-        }
-        match (is_done, is_more) {
-            (true, true) => drop(known.members.insert(id.clone())),
-            (true, false) => drop(known.members.remove(id)),
-            (false, true) => drop(known.uncertain.insert(id.clone())),
-            (false, false) => {}
-        }
-    }
-}
-
-struct Event {
-    cycle: usize,
-    sort: Sort,
-    key: String,
-    name: String,
-}
-
-/// Writes the log, and opens or closes the escrow.
-fn note(
-    state: &mut State,
-    event: Event,
-    (action, is_on_demand, is_synced): (Action, bool, bool),
-    result: Result<(), Failure>,
-) {
-    let Event { cycle, sort, key: subject, name } = event;
-    state.tally.events += 1;
-    let escrow = (sort, subject.clone());
-    let failure = result.err();
-    let mut is_made_good = false;
-    match &failure {
-        None => {
-            if state.escrows.remove(&escrow).is_some() {
-                make_good(&mut state.log, &escrow);
-            }
-        }
-        Some(failure) => {
-            match sort {
-                Sort::User | Sort::Group | Sort::Probe => state.tally.failed += 1,
-                Sort::Manager | Sort::Member => state.tally.references_failed += 1,
-            }
-            // What fails on demand is not tried again, and what another run has done need not be.
-            is_made_good = is_on_demand || is_synced;
-            if !is_made_good {
-                state.escrows.insert(escrow, failure.clone());
-            }
-        }
-    }
-    state.log.push(Entry {
-        cycle,
-        sort,
-        name,
-        subject,
-        action,
-        failure,
-        is_on_demand,
-        is_made_good,
-    });
-}
-
-/// The failures of that object are over.
-fn make_good(log: &mut [Entry], (sort, subject): &(Sort, String)) {
-    for entry in log {
-        if entry.sort == *sort && entry.subject == *subject {
-            entry.is_made_good = true;
-        }
     }
 }
 

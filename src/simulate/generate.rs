@@ -9,7 +9,7 @@ use super::source::{
 };
 
 /// The domain of all invented people. It is reserved: nobody has an address there.
-const DOMAIN: &str = "rehearsal.example";
+pub(super) const DOMAIN: &str = "rehearsal.example";
 
 const GIVEN: &[&str] = &[
     "Ann", "Åsa", "Ben", "Chloé", "Dmitri", "Ebba", "Farid", "Grace", "Hiro", "Ida", "Jürgen",

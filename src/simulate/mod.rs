@@ -1,5 +1,5 @@
-//! Microsoft Entra ID as a SCIM client: whole cycles against any endpoint, and the comparison of what is there afterwards
-//! with what should be.
+//! Microsoft Entra ID as a SCIM client, and three other identity providers: whole cycles against any endpoint, and the
+//! comparison of what is there afterwards with what should be.
 //!
 //! The simulator is a client. What it knows of SCIM is its own (`value`, `payload`): it uses none of the server's code for
 //! validation or comparison, so that it can find the server's mistakes. What is documented of Entra is played as it is
@@ -8,6 +8,7 @@
 //! A [`Rehearsal`] holds everything. Its steps can be called one by one; [`Rehearsal::play`] calls them in order. Dropping
 //! one of its futures leaves it in a state from which [`Rehearsal::clean_up`] works.
 
+mod bodies;
 mod call;
 mod chaos;
 mod churn;
@@ -19,7 +20,10 @@ mod faults;
 mod files;
 mod formula;
 mod generate;
+mod others;
+mod outcome;
 mod payload;
+mod provider;
 mod readback;
 mod record;
 mod rehearsal;
@@ -40,6 +44,7 @@ pub use faults::Faults;
 pub use files::{read_groups, read_people};
 pub use generate::{Size, directory};
 pub use payload::Dialect;
+pub use provider::Provider;
 pub use rehearsal::{Left, Rehearsal, Restart};
 pub use report::{Action, CycleKind, CycleReport, Entry, Finding, KindStatistics, Report, Sort};
 pub use source::{Group, MAPPING, Person, Source, Standing};
@@ -76,6 +81,8 @@ pub enum Dialects {
 /// What is to be played.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// Whose requests they are. The dialects, runs on demand and the flag are Entra's alone.
+    pub provider: Provider,
     /// The dialect.
     pub dialects: Dialects,
     /// By what people are matched.
@@ -103,6 +110,7 @@ pub struct Plan {
 impl Default for Plan {
     fn default() -> Self {
         Self {
+            provider: Provider::Entra,
             dialects: Dialects::One(Dialect::Legacy),
             matching: Matching::UserName,
             concurrency: 5,

@@ -9,8 +9,8 @@ use super::source::{
 };
 use super::value::{ACTIVE, Difference, Wanted};
 
-const CORE_USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
-const CORE_GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+pub(super) const CORE_USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+pub(super) const CORE_GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 /// Not a URN, and known to nobody but Entra, which sends it.
 const ENTRA_GROUP: &str =
     "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group";
@@ -198,12 +198,12 @@ pub(super) fn membership(members: &[String], operation: Operation, dialect: Dial
     envelope(&operations)
 }
 
-fn envelope(operations: &[Value]) -> Value {
+pub(super) fn envelope(operations: &[Value]) -> Value {
     json!({"schemas": [PATCH], "Operations": operations})
 }
 
 /// A text between quotes, as filters have it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 

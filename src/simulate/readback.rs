@@ -12,9 +12,12 @@ use super::call::{Call, Kind};
 use super::codes::Failure;
 use super::cycle::State;
 use super::payload;
+use super::provider::Provider;
 use super::report::Finding;
 use super::source::{DISPLAY_NAME, EXTERNAL_ID, Source, Standing, USER_NAME};
-use super::value::{differences, id_of, manager_of, members_of, text_at, text_differences};
+use super::value::{
+    ACTIVE, Wanted, differences, id_of, manager_of, members_of, text_at, text_differences,
+};
 use super::wire::Client;
 use super::worker::listed;
 use super::{Observer, Phase};
@@ -22,7 +25,7 @@ use super::{Observer, Phase};
 /// Resources that are asked for at once.
 const PAGE: usize = 100;
 /// Resources that are read back at most.
-const READ_MAX: usize = 200_000;
+pub(super) const READ_MAX: usize = 200_000;
 
 /// What the endpoint has.
 #[derive(Clone, Debug, Default)]
@@ -114,10 +117,18 @@ async fn list(
     }
 }
 
-/// Everything in which the endpoint differs from the source. `before` are the ids of what was there before the rehearsal.
+/// What should be there.
+#[derive(Clone, Copy)]
+pub(super) struct Expected<'a> {
+    pub(super) provider: Provider,
+    pub(super) source: &'a Source,
+    pub(super) state: &'a State,
+}
+
+/// Everything in which the endpoint differs from the source, as far as the provider can say it. `before` are the ids of
+/// what was there before the rehearsal.
 pub(super) fn compare(
-    source: &Source,
-    state: &State,
+    of: Expected<'_>,
     contents: &Contents,
     before: &HashSet<String>,
 ) -> Vec<Finding> {
@@ -127,50 +138,25 @@ pub(super) fn compare(
     findings.extend(users.doubled());
     findings.extend(groups.doubled());
     let mut expected = HashSet::new();
-    for (key, person) in &source.people {
-        if person.standing == Standing::Gone {
-            continue;
-        }
-        let first = state.people.get(key).and_then(|known| known.first.as_deref());
-        if first.is_none() && !person.is_active() {
-            // Whoever is blocked before the first cycle that would have created them is never created.
-            continue;
-        }
-        match users.find(first, person.name(), key) {
-            Ok(user) => {
-                expected.extend(id_of(user).map(ToOwned::to_owned));
-                let differing = differences(person, user).into_iter().map(|difference| {
-                    let is = difference.found.unwrap_or_else(|| "not there".to_owned());
-                    let wanted = match difference.wanted {
-                        super::value::Wanted::Text(text) => text,
-                        super::value::Wanted::Flag(flag) => flag.to_string(),
-                    };
-                    Finding::new(
-                        person.name(),
-                        format!("{} is {is}, and should be {wanted}", difference.target),
-                    )
-                });
-                findings.extend(differing);
-                findings.extend(manager(source, state, key, user));
-            }
-            Err(what) => findings.push(Finding::new(person.name(), what)),
-        }
+    people(of, &users, &mut expected, &mut findings);
+    if !of.provider.habits().deletes_people {
+        kept(of, &users, &mut expected, &mut findings);
     }
-    for (key, group) in source.groups.iter().filter(|(_, group)| !group.is_gone) {
-        let first = state.groups.get(key).and_then(|known| known.first.as_deref());
+    for (key, group) in of.source.groups.iter().filter(|(_, group)| !group.is_gone) {
+        let first = of.state.groups.get(key).and_then(|known| known.first.as_deref());
         match groups.find(first, &group.name, key) {
             Ok(found) => {
                 expected.extend(id_of(found).map(ToOwned::to_owned));
-                let wanted = BTreeMap::from([
-                    (DISPLAY_NAME, group.name.clone()),
-                    (EXTERNAL_ID, key.clone()),
-                ]);
+                let mut wanted = BTreeMap::from([(DISPLAY_NAME, group.name.clone())]);
+                if of.provider == Provider::Entra {
+                    wanted.insert(EXTERNAL_ID, key.clone());
+                }
                 for difference in text_differences(&wanted, found) {
                     let is = difference.found.unwrap_or_else(|| "not there".to_owned());
                     findings
                         .push(Finding::new(&group.name, format!("{} is {is}", difference.target)));
                 }
-                findings.extend(members((source, state), key, found, before));
+                findings.extend(members((of.source, of.state), key, found, before));
             }
             Err(what) => findings.push(Finding::new(&group.name, what)),
         }
@@ -187,6 +173,65 @@ pub(super) fn compare(
     // What is listed three times is said once.
     findings.dedup();
     findings
+}
+
+/// Everybody in the source.
+fn people(
+    of: Expected<'_>,
+    users: &Found<'_>,
+    expected: &mut HashSet<String>,
+    findings: &mut Vec<Finding>,
+) {
+    for (key, person) in of.source.living() {
+        let first = of.state.people.get(key).and_then(|known| known.first.as_deref());
+        if first.is_none() && !person.is_active() {
+            // Whoever is blocked before the first cycle that would have created them is never created.
+            continue;
+        }
+        match users.find(first, person.name(), key) {
+            Ok(user) => {
+                expected.extend(id_of(user).map(ToOwned::to_owned));
+                let differing = differences(person, user).into_iter().map(|difference| {
+                    let is = difference.found.unwrap_or_else(|| "not there".to_owned());
+                    let wanted = match difference.wanted {
+                        Wanted::Text(text) => text,
+                        Wanted::Flag(flag) => flag.to_string(),
+                    };
+                    Finding::new(
+                        person.name(),
+                        format!("{} is {is}, and should be {wanted}", difference.target),
+                    )
+                });
+                findings.extend(differing);
+                findings.extend(manager(of.source, of.state, key, user));
+            }
+            Err(what) => findings.push(Finding::new(person.name(), what)),
+        }
+    }
+}
+
+/// People who were deleted, and stay at the endpoint: inactive, unless somebody else has taken their place.
+fn kept(
+    of: Expected<'_>,
+    users: &Found<'_>,
+    expected: &mut HashSet<String>,
+    findings: &mut Vec<Finding>,
+) {
+    let gone = of.source.people.iter().filter(|(_, person)| person.standing == Standing::Gone);
+    for (key, person) in gone {
+        let Some(first) = of.state.people.get(key).and_then(|known| known.first.as_deref()) else {
+            continue;
+        };
+        if !expected.insert(first.to_owned()) {
+            continue;
+        }
+        let what = match users.by_id.get(first).map(|user| text_at(user, ACTIVE)) {
+            Some(Some(active)) if active.eq_ignore_ascii_case("false") => continue,
+            Some(_) => "was deleted, and should be there, inactive",
+            None => "was deleted, and should be there, inactive; it is not there",
+        };
+        findings.push(Finding::new(person.name(), what));
+    }
 }
 
 fn manager(source: &Source, state: &State, key: &str, user: &Value) -> Option<Finding> {

@@ -13,6 +13,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::SimulateError;
+use super::provider::Provider;
 use super::value::id_of;
 
 /// A file that is being written.
@@ -32,7 +33,11 @@ struct State {
 
 impl Recorder {
     /// Begins the file.
-    pub(super) fn create(path: &Path, base: &str) -> Result<Self, SimulateError> {
+    pub(super) fn create(
+        path: &Path,
+        base: &str,
+        provider: Provider,
+    ) -> Result<Self, SimulateError> {
         let told = |error: std::io::Error| {
             SimulateError::new(format!("{} cannot be written ({error})", path.display()))
         };
@@ -41,7 +46,9 @@ impl Recorder {
         let name = name.unwrap_or_default();
         write!(
             file,
-            "# {name} — Microsoft Entra, as scimctl simulate plays it\n# Source: https://learn.microsoft.com/en-us/entra/identity/app-provisioning/use-scim-to-provision-users-and-groups\n"
+            "# {name} — {}, as scimctl simulate plays it\n# Source: {}\n",
+            provider.name(),
+            provider.habits().source
         )
         .map_err(told)?;
         let state = State { file, names: HashMap::new(), steps: 0, failed: None };

@@ -14,7 +14,8 @@ use super::codes::{Code, Failure, Health};
 use super::cycle::{Cycle, State, worker};
 use super::formula::{self, Ledger};
 use super::payload;
-use super::readback;
+use super::provider::Provider;
+use super::readback::{self, Expected};
 use super::record::Recorder;
 use super::report::{Action, CycleKind, CycleReport, Entry, Finding, Report, Sort, statistics};
 use super::source::{DISPLAY_NAME, EXTERNAL_ID, Source, Standing, USER_NAME};
@@ -82,14 +83,15 @@ impl Rehearsal {
         moments: Moments,
     ) -> Result<Self, SimulateError> {
         let recorder = match &plan.record {
-            Some(path) => Some(Recorder::create(path, endpoint.base())?),
+            Some(path) => Some(Recorder::create(path, endpoint.base(), plan.provider)?),
             None => None,
         };
         let chaos = plan.chaos.clone().map(|switch| WireChaos::new(switch, plan.seed));
         let client = Client::new(endpoint, plan.echo_flag, moments)?;
-        let client = client.with_chaos(chaos).with_recorder(recorder);
+        let client = client.with_provider(plan.provider).with_chaos(chaos).with_recorder(recorder);
         let count = source.people.len().max(source.groups.len());
         let churn = Churn::new(&plan.rates, count, plan.matching == Matching::Email);
+        let churn = churn.keeping(!plan.provider.habits().deletes_people);
         let chance = StdRng::seed_from_u64(plan.seed.wrapping_add(1));
         let mut rehearsal = Self {
             plan,
@@ -115,14 +117,15 @@ impl Rehearsal {
         &mut self.source
     }
 
-    /// What Entra's Test Connection does, and a look whether the tenant is empty.
+    /// What the provider does to test a connection, and a look whether the tenant is empty.
     ///
     /// # Errors
     /// When the endpoint cannot be used, or is not empty.
     pub async fn connect(&mut self, observer: &mut dyn Observer) -> Result<(), SimulateError> {
-        observer.begin(0, Phase::Connection, TEST_PROBES + 1);
-        for step in 0..=TEST_PROBES {
-            let collection = if step < TEST_PROBES { "Users" } else { "Groups" };
+        let of_users = if self.plan.provider == Provider::Entra { TEST_PROBES } else { 1 };
+        observer.begin(0, Phase::Connection, of_users + 1);
+        for step in 0..=of_users {
+            let collection = if step < of_users { "Users" } else { "Groups" };
             let guid = generate::guid(&mut self.chance);
             let probed = worker(&self.client, &self.plan).probe(collection, &guid).await;
             probed.map_err(|failure| self.unusable(collection, &failure))?;
@@ -131,23 +134,48 @@ impl Rehearsal {
         let totals = readback::totals(&self.client).await;
         let (users, groups) = totals.map_err(|failure| self.unusable("Users", &failure))?;
         self.was_empty = users == 0 && groups == 0;
-        if self.was_empty {
+        if !self.was_empty {
+            if !self.plan.into_live {
+                return Err(SimulateError::new(format!(
+                    "the tenant is not empty (users: {users}, groups: {groups}): rehearse in one that is, or add --into-live \
+                     if you mean this one; only what the rehearsal creates is deleted again"
+                )));
+            }
+            let there = self.read_all(0, observer).await;
+            let there = there.map_err(|failure| self.unusable("Users", &failure))?;
+            self.before = there.ids().map(ToOwned::to_owned).collect();
+        }
+        if self.plan.provider == Provider::JumpCloud {
+            self.activate(observer).await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// `JumpCloud`'s activation, with a user and a group of its own.
+    async fn activate(&mut self, observer: &mut dyn Observer) -> Result<(), SimulateError> {
+        let (key, mut person) = generate::person(&mut self.chance, 0, true);
+        person.set(USER_NAME, format!("test.{key}@{}", generate::DOMAIN));
+        let group = format!("Rehearsal test {key}");
+        self.ours.extend([key, person.name().to_lowercase(), group.to_lowercase()]);
+        let mut test = Source::default();
+        test.people.insert(String::new(), person);
+        self.plan.provider.limit(&mut test);
+        let person = test.people.into_values().next();
+        let Some(person) = person else { return Ok(()) };
+        let Err(failure) = worker(&self.client, &self.plan).activate(&person, &group).await else {
             return Ok(());
-        }
-        if !self.plan.into_live {
-            return Err(SimulateError::new(format!(
-                "the tenant is not empty (users: {users}, groups: {groups}): rehearse in one that is, or add --into-live if \
-                 you mean this one; only what the rehearsal creates is deleted again"
-            )));
-        }
-        let there = self.read_all(0, observer).await;
-        let there = there.map_err(|failure| self.unusable("Users", &failure))?;
-        self.before = there.ids().map(ToOwned::to_owned).collect();
-        Ok(())
+        };
+        drop(self.clean_up(observer).await);
+        let (base, Failure { detail, .. }) = (self.client.endpoint().base(), failure);
+        Err(SimulateError::new(format!(
+            "{base} fails JumpCloud's activation test ({detail}): it has to let a test user and a test group be created, \
+             changed and deleted"
+        )))
     }
 
     fn unusable(&self, collection: &str, failure: &Failure) -> SimulateError {
-        let base = self.client.endpoint().base();
+        let (base, name) = (self.client.endpoint().base(), self.plan.provider.name());
         let Failure { code, status, detail } = failure;
         SimulateError::new(match (code, status) {
             (Code::WebException | Code::Timeout, None) => format!(
@@ -157,7 +185,7 @@ impl Rehearsal {
                 "{base} refuses the token (401); paste it as it was issued, or issue another with `scimctl token issue`"
             ),
             (Code::DuplicateTargetEntries, _) => format!(
-                "{base}/{collection} cannot be synchronised with: {detail}, and Entra would stop with {}",
+                "{base}/{collection} cannot be synchronised with: {detail}, and {name} would stop with {}",
                 code.word()
             ),
             (Code::ServiceIncompatible, Some(200)) => format!(
@@ -167,15 +195,15 @@ impl Rehearsal {
                 "there is nothing at {base}/{collection} (404); give the SCIM base URL, the address under which /Users lies"
             ),
             _ => format!(
-                "{base}/{collection} does not answer a query for nobody as Entra needs it ({}: {detail}); it wants 200 with \
-                 an empty ListResponse",
+                "{base}/{collection} does not answer a query as {name} needs it ({}: {detail}); it wants 200 with a \
+                 ListResponse",
                 code.word()
             ),
         })
     }
 
-    /// All cycles of the plan, then cycles without changes until nothing is open, then a restart that has to find
-    /// everything as it left it.
+    /// All cycles of the plan, then cycles without changes until nothing is open and the endpoint is as the source, then a
+    /// restart that has to find everything as it left it.
     pub async fn play(&mut self, observer: &mut dyn Observer) {
         for number in 0..self.plan.cycles.max(1) {
             if number > 0 {
@@ -187,15 +215,21 @@ impl Rehearsal {
             }
         }
         for _ in 0..SETTLING_MAX {
-            let is_equal = self.cycles.last().is_some_and(|cycle| cycle.findings.is_empty());
-            if is_equal && self.state.escrows.is_empty() {
+            if self.is_settled() {
                 break;
             }
             self.settle(observer).await;
         }
-        if self.quarantine.is_none() && self.state.escrows.is_empty() {
+        // What was lost on the way is not to be made good by sending everything once more.
+        if self.quarantine.is_none() && self.is_settled() {
             self.restart(Restart::ForgetLinks, observer).await;
         }
+    }
+
+    /// Whether the endpoint is as the source, and nothing is to be tried again.
+    fn is_settled(&self) -> bool {
+        let is_equal = self.cycles.last().is_some_and(|cycle| cycle.findings.is_empty());
+        is_equal && self.state.escrows.is_empty()
     }
 
     /// The changes of one cycle, by the rates of the plan.
@@ -248,6 +282,7 @@ impl Rehearsal {
         let has_changes = matches!(kind, CycleKind::Initial | CycleKind::Incremental);
         let is_chaotic = self.plan.chaos.is_some() && has_changes;
         let (counts, logged) = (self.client.counts(), self.state.log.len());
+        self.plan.provider.limit(&mut self.source);
         self.turn(is_chaotic);
         let probed = self.probe(number).await;
         if probed {
@@ -271,9 +306,11 @@ impl Rehearsal {
             }
         };
         // What fails, is repeated or was there before makes other requests necessary; a restart has nothing of that.
+        // How many the others need, nobody has written down.
+        let is_counted = self.plan.provider == Provider::Entra && self.was_empty;
         let is_plain = !is_chaotic && !self.plan.on_demand && kind != CycleKind::Settling;
         let is_counted =
-            failed == 0 && probed && self.was_empty && (is_plain || kind == CycleKind::Restart);
+            is_counted && failed == 0 && probed && (is_plain || kind == CycleKind::Restart);
         let formula = if is_counted { formula::compare(&needed, &requests) } else { Vec::new() };
         let findings = self.look(number, observer).await;
         let changes = std::mem::take(&mut self.happened);
@@ -306,7 +343,10 @@ impl Rehearsal {
             let Err(failure) = worker.probe(collection, &guid).await else { continue };
             if failure.code.quarantines() {
                 let why = format!("{}: {}", failure.code.word(), failure.detail);
-                self.quarantine = Some(Health::Quarantine("EncounteredQuarantineException", why));
+                self.quarantine = Some(match self.plan.provider {
+                    Provider::Entra => Health::Quarantine("EncounteredQuarantineException", why),
+                    Provider::Okta | Provider::PingOne | Provider::JumpCloud => Health::Broken(why),
+                });
             }
             self.state.log.push(Entry {
                 cycle,
@@ -329,7 +369,11 @@ impl Rehearsal {
     /// Reads everything back and compares it.
     async fn look(&self, cycle: usize, observer: &mut dyn Observer) -> Vec<Finding> {
         match self.read_all(cycle, observer).await {
-            Ok(contents) => readback::compare(&self.source, &self.state, &contents, &self.before),
+            Ok(contents) => {
+                let (provider, state) = (self.plan.provider, &self.state);
+                let expected = Expected { provider, source: &self.source, state };
+                readback::compare(expected, &contents, &self.before)
+            }
             Err(failure) => {
                 let what =
                     format!("cannot be read back ({}: {})", failure.code.word(), failure.detail);
@@ -423,8 +467,16 @@ impl Rehearsal {
         let living = self.source.living().count();
         let groups = self.source.groups.values().filter(|group| !group.is_gone).count();
         let health = self.quarantine.clone();
-        let health = health.unwrap_or_else(|| self.state.tally.health(self.state.escrows.len()));
+        let open = self.state.escrows.len();
+        let health = health.unwrap_or_else(|| match self.plan.provider {
+            Provider::Entra => self.state.tally.health(open),
+            Provider::Okta | Provider::PingOne | Provider::JumpCloud if open == 0 => {
+                Health::Healthy
+            }
+            Provider::Okta | Provider::PingOne | Provider::JumpCloud => Health::Failing(open),
+        });
         Ok(Report {
+            provider: self.plan.provider,
             seed: self.plan.seed,
             users: living,
             groups,
@@ -439,11 +491,11 @@ impl Rehearsal {
     }
 }
 
-/// How many requests of each kind Entra has sent in between.
+/// How many requests of each kind the provider has sent in between.
 fn since(before: &BTreeMap<Kind, usize>, now: &BTreeMap<Kind, usize>) -> BTreeMap<Kind, usize> {
     let counts = now
         .iter()
-        .filter(|(kind, _)| kind.is_entras())
+        .filter(|(kind, _)| kind.is_providers())
         .map(|(kind, count)| (*kind, count.saturating_sub(before.get(kind).copied().unwrap_or(0))));
     counts.filter(|(_, count)| *count > 0).collect()
 }

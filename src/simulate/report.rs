@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::call::Kind;
 use super::churn::Change;
 use super::codes::{Code, Failure, Health};
+use super::provider::Provider;
 use super::wire::Timings;
 
 /// What an entry of the log is about.
@@ -145,7 +146,7 @@ pub struct CycleReport {
     pub actions: BTreeMap<Action, usize>,
     /// Failures.
     pub failed: usize,
-    /// Requests that Entra would have sent, by kind.
+    /// Requests that the provider would have sent, by kind.
     pub requests: BTreeMap<Kind, usize>,
     /// Where the number of requests is not what the changes make necessary.
     pub formula: Vec<String>,
@@ -181,6 +182,8 @@ pub struct KindStatistics {
 /// Everything.
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// Whose requests they were.
+    pub provider: Provider,
     /// The seed that repeats it.
     pub seed: u64,
     /// People in the source at the end.
@@ -209,10 +212,25 @@ impl Report {
         self.cycles.last().map(|cycle| cycle.findings.as_slice()).unwrap_or_default()
     }
 
-    /// Whether the endpoint ends as the source is, and Entra would be content.
+    /// Writes that a restart found necessary although nobody had changed: the endpoint returns something other than it
+    /// was sent, and Entra would send it at each restart. The others send everything again without looking.
+    pub fn sent_again(&self) -> usize {
+        let is_restart = |cycle: &&CycleReport| cycle.kind == CycleKind::Restart;
+        let of = |cycle: &CycleReport| {
+            let kinds = [Kind::CreateUser, Kind::UpdateUser, Kind::CreateGroup, Kind::UpdateGroup];
+            kinds.iter().filter_map(|kind| cycle.requests.get(kind)).sum::<usize>()
+        };
+        match self.provider {
+            Provider::Entra => self.cycles.iter().filter(is_restart).map(of).sum(),
+            Provider::Okta | Provider::PingOne | Provider::JumpCloud => 0,
+        }
+    }
+
+    /// Whether the endpoint ends as the source is, and the provider would be content: nothing is open, and nothing would
+    /// be sent again.
     pub fn is_good(&self) -> bool {
-        let is_quarantined = matches!(self.health, Health::Quarantine(..));
-        !self.cycles.is_empty() && self.findings().is_empty() && !is_quarantined
+        let is_equal = !self.cycles.is_empty() && self.findings().is_empty();
+        is_equal && self.health == Health::Healthy && self.sent_again() == 0
     }
 
     /// How many entries of that action went well.

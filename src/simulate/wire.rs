@@ -1,4 +1,5 @@
-//! The client: requests as Entra sends them (no User-Agent, kept connections, 60 s of patience), measured by kind.
+//! The client: requests as the provider sends them (Entra without a User-Agent; kept connections, 60 s of patience), measured
+//! by kind.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,6 +20,7 @@ use super::call::{Call, Kind};
 use super::chaos::{Refusal, WireChaos, WireFault};
 use super::codes::{Code, Failure};
 use super::cutting::Cutting;
+use super::provider::Provider;
 use super::record::Recorder;
 use crate::system::Moments;
 
@@ -101,6 +103,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// Null when there was none.
     pub(super) body: Value,
+    /// How long to wait before the next attempt.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl Answer {
@@ -128,6 +132,7 @@ pub(super) struct Client {
     inner: legacy::Client<HttpsConnector<HttpConnector>, Cutting>,
     endpoint: Endpoint,
     echo_flag: bool,
+    provider: Provider,
     moments: Moments,
     chaos: Option<WireChaos>,
     recorder: Option<Recorder>,
@@ -146,6 +151,7 @@ struct Received {
     status: u16,
     media: String,
     body: Bytes,
+    retry_after: Option<Duration>,
 }
 
 impl Client {
@@ -157,8 +163,23 @@ impl Client {
         let connector = connector(endpoint.base.starts_with("https:"))?;
         let inner = legacy::Client::builder(TokioExecutor::new()).build(connector);
         let (timings, remarks) = (Mutex::default(), Mutex::default());
-        let (chaos, recorder) = (None, None);
-        Ok(Self { inner, endpoint, echo_flag, moments, chaos, recorder, timings, remarks })
+        let (chaos, recorder, provider) = (None, None, Provider::Entra);
+        Ok(Self {
+            inner,
+            endpoint,
+            echo_flag,
+            provider,
+            moments,
+            chaos,
+            recorder,
+            timings,
+            remarks,
+        })
+    }
+
+    pub(super) fn with_provider(mut self, provider: Provider) -> Self {
+        self.provider = provider;
+        self
     }
 
     pub(super) fn with_chaos(mut self, chaos: Option<WireChaos>) -> Self {
@@ -177,6 +198,11 @@ impl Client {
 
     pub(super) fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref()
+    }
+
+    /// Lets time pass.
+    pub(super) async fn wait(&self, time: Duration) {
+        self.moments.clock().sleep(time).await;
     }
 
     pub(super) fn timings(&self) -> Timings {
@@ -202,7 +228,7 @@ impl Client {
     /// Sends a request, through the faults if there are any.
     pub(super) async fn send(&self, call: &Call) -> Result<Answer, Failure> {
         let fault = match &self.chaos {
-            Some(chaos) if call.kind.is_entras() && call.kind != Kind::Probe => {
+            Some(chaos) if call.kind.is_providers() && call.kind != Kind::Probe => {
                 chaos.next(call.kind.word(), &call.subject)
             }
             _ => WireFault::None,
@@ -253,7 +279,11 @@ impl Client {
             let body = body.map_err(|error| broken(&*error))?.to_bytes();
             let media = head.headers.get(http::header::CONTENT_TYPE);
             let media = media.and_then(|media| media.to_str().ok()).unwrap_or_default();
-            Ok(Received { status: head.status.as_u16(), media: media.to_owned(), body })
+            let wait = head.headers.get(http::header::RETRY_AFTER);
+            let wait = wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
+            let retry_after = wait.map(Duration::from_secs);
+            let (status, media) = (head.status.as_u16(), media.to_owned());
+            Ok(Received { status, media, body, retry_after })
         };
         let received = tokio::time::timeout(patience, exchange)
             .await
@@ -267,7 +297,7 @@ impl Client {
         timings.entry(call.kind).or_default().push(micros);
         drop(timings);
         if let (Some(recorder), Ok(received)) = (&self.recorder, &received)
-            && call.kind.is_entras()
+            && call.kind.is_providers()
         {
             let (target, answer) = (self.target(call), (received.status, received.body.as_ref()));
             recorder.exchange(
@@ -284,11 +314,14 @@ impl Client {
         let uri = format!("{base}{}", self.target(call));
         let request = http::Request::builder().method(call.method.clone()).uri(uri);
         let request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
+        let habits = self.provider.habits();
+        let request = habits
+            .headers
+            .iter()
+            .fold(request, |request, (name, text)| request.header(*name, *text));
         let body = call.body.as_ref().map(|body| Bytes::from(body.to_string()));
         let request = match &body {
-            Some(_) => {
-                request.header(http::header::CONTENT_TYPE, "application/scim+json; charset=utf-8")
-            }
+            Some(_) => request.header(http::header::CONTENT_TYPE, habits.media),
             None => request,
         };
         let body = body.unwrap_or_default();
@@ -312,14 +345,14 @@ impl Client {
 
     /// Reads an answer as a SCIM client does.
     fn read(&self, received: Received) -> Result<Answer, Failure> {
-        let Received { status, media, body } = received;
+        let Received { status, media, body, retry_after } = received;
         let failure = |code, detail: String| Failure { code, status: Some(status), detail };
         if (300..400).contains(&status) {
             let detail = format!("the answer was {status}, a redirection, which is not followed");
             return Err(failure(Code::WebException, detail));
         }
         if body.is_empty() {
-            return Ok(Answer { status, body: Value::Null });
+            return Ok(Answer { status, body: Value::Null, retry_after });
         }
         let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let is_scim = essence == "application/scim+json";
@@ -331,9 +364,9 @@ impl Client {
                         "answers of type {essence} instead of application/scim+json"
                     ));
                 }
-                Ok(Answer { status, body })
+                Ok(Answer { status, body, retry_after })
             }
-            None if status >= 400 => Ok(Answer { status, body: Value::Null }),
+            None if status >= 400 => Ok(Answer { status, body: Value::Null, retry_after }),
             None => {
                 let kind = if essence.is_empty() { "no content type".to_owned() } else { essence };
                 let detail = format!("the answer {status} ({kind}) is not SCIM");

@@ -1,17 +1,26 @@
-//! The steps for one person, one group, one reference: what Entra asks, what it concludes, what it sends.
+//! The steps for one person, one group, one reference: what Entra asks, what it concludes, what it sends. Where the other
+//! providers part from it, `others` goes on.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use super::bodies::Member;
 use super::call::{Call, Kind};
 use super::chaos::hash;
 use super::codes::{Code, Failure};
 use super::payload::{self, Dialect, Operation};
+use super::provider::Provider;
 use super::report::Action;
 use super::source::{DISPLAY_NAME, EXTERNAL_ID, Group, Person, Standing, USER_NAME, WORK_EMAIL};
 use super::value::{self, ACTIVE, Difference, id_of, member, members_of};
 use super::wire::{Answer, Client};
+
+/// How often a request is sent again that has to wait.
+const WAITS_MAX: usize = 10;
+/// How long is waited at most each time.
+const WAIT_MAX: Duration = Duration::from_mins(5);
 
 /// By what people are found before they are linked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +34,20 @@ pub enum Matching {
 }
 
 impl Matching {
-    /// The path in the filter, which is that of the mapping.
+    /// The path of the mapping.
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::UserName => USER_NAME,
             Self::ExternalId => EXTERNAL_ID,
             Self::Email => WORK_EMAIL,
+        }
+    }
+
+    /// The path in the filter.
+    fn filtered(self, provider: Provider) -> &'static str {
+        match self {
+            Self::UserName | Self::ExternalId => self.path(),
+            Self::Email => provider.habits().email,
         }
     }
 }
@@ -41,6 +58,10 @@ pub(super) struct UserJob {
     pub(super) key: String,
     pub(super) person: Person,
     pub(super) link: Option<String>,
+    /// Whether the endpoint has taken them before.
+    pub(super) is_synced: bool,
+    /// Whether they might come in then.
+    pub(super) was_active: bool,
     pub(super) dialect: Dialect,
     pub(super) is_on_demand: bool,
 }
@@ -52,6 +73,12 @@ pub(super) struct GroupJob {
     pub(super) group: Group,
     pub(super) link: Option<String>,
     pub(super) dialect: Dialect,
+    /// The name that the endpoint last took.
+    pub(super) synced: Option<String>,
+    /// Who is to be in it, where they come with the group.
+    pub(super) members: Vec<Member>,
+    /// What has that name at the endpoint, where the provider has asked for all groups.
+    pub(super) listed: Option<Result<Vec<Value>, Failure>>,
 }
 
 /// What is to be done about a manager or a membership.
@@ -86,7 +113,10 @@ pub(super) enum Reference {
 pub(super) enum Link {
     Keep,
     Set(String),
+    /// It is forgotten, and with it everything about the object.
     Clear,
+    /// It is forgotten; the object stays at the endpoint.
+    Leave,
 }
 
 /// What became of a job.
@@ -102,22 +132,32 @@ pub(super) struct Done<Job> {
 #[derive(Debug)]
 pub(super) struct Worker<'a> {
     pub(super) client: &'a Client,
+    pub(super) provider: Provider,
     pub(super) matching: Matching,
     pub(super) seed: u64,
 }
 
 impl Worker<'_> {
-    /// A query for somebody who is not there; `guid` is fresh.
+    /// A query for somebody who is not there; `guid` is fresh. Some providers just ask for the first few.
     pub(super) async fn probe(&self, collection: &str, guid: &str) -> Result<(), Failure> {
-        let target = match collection {
-            "Groups" => format!(
-                "/Groups?excludedAttributes=members&filter={}",
-                payload::equals(DISPLAY_NAME, guid)
-            ),
-            _ => format!("/Users?filter={}", payload::equals(self.matching.path(), guid)),
+        let (users, groups) = if let Some((users, groups)) = self.provider.habits().probes {
+            (users.to_owned(), groups.to_owned())
+        } else {
+            let filtered = self.matching.filtered(self.provider);
+            let users = format!("/Users?filter={}", payload::equals(filtered, guid));
+            let without = match self.provider {
+                Provider::Entra => "excludedAttributes=members&",
+                Provider::Okta | Provider::PingOne | Provider::JumpCloud => "",
+            };
+            let groups = format!("/Groups?{without}filter={}", payload::equals(DISPLAY_NAME, guid));
+            (self.provider.query(&users), self.provider.query(&groups))
         };
-        let answer = self.client.send(&Call::get(Kind::Probe, guid, target)).await?;
+        let target = if collection == "Groups" { groups } else { users };
+        let answer = self.send(&Call::get(Kind::Probe, guid, target)).await?;
         let (total, found) = listed(answer)?;
+        if self.provider.habits().probes.is_some() {
+            return Ok(());
+        }
         if total > 0 || !found.is_empty() {
             let detail =
                 format!("a query for a name that nobody has finds {total}: the filter is ignored");
@@ -142,15 +182,22 @@ impl Worker<'_> {
         if job.is_on_demand {
             self.probe("Users", &guid_of(key, self.seed)).await?;
         }
-        if person.standing == Standing::Gone {
+        if person.standing == Standing::Gone && self.provider.habits().deletes_people {
             *action = Action::Delete;
             if let Some(id) = &job.link {
                 let target = format!("/Users/{}", payload::segment(id));
-                let answer = self.client.send(&Call::delete(Kind::DeleteUser, key, target)).await?;
+                let answer = self.send(&Call::delete(Kind::DeleteUser, key, target)).await?;
                 answer.expect(&[200, 202, 204, 404])?;
             }
             *link = Link::Clear;
             return Ok(());
+        }
+        if self.provider != Provider::Entra {
+            let result = self.other_user(job, link, action).await;
+            if result.is_ok() && person.standing == Standing::Gone {
+                *link = Link::Leave;
+            }
+            return result;
         }
         let found = match &job.link {
             Some(id) => {
@@ -174,16 +221,22 @@ impl Worker<'_> {
         }
         let body = payload::update(&differences, job.dialect, self.is_odd(key));
         let target = format!("/Users/{}", payload::segment(&id));
-        self.patch(&Call::patch(Kind::UpdateUser, key, target, body), &id).await
+        self.write(&Call::patch(Kind::UpdateUser, key, target, body), &id).await
     }
 
-    async fn match_user(&self, key: &str, person: &Person) -> Result<Option<Value>, Failure> {
+    pub(super) async fn match_user(
+        &self,
+        key: &str,
+        person: &Person,
+    ) -> Result<Option<Value>, Failure> {
         let path = self.matching.path();
         let Some(wanted) = person.get(path) else {
             let detail = format!("{path}, by which people are matched, is empty");
             return Err(Failure::new(Code::Skipped, detail));
         };
-        let target = format!("/Users?filter={}", payload::equals(path, wanted));
+        let filter = payload::equals(self.matching.filtered(self.provider), wanted);
+        let paging = self.provider.habits().paging;
+        let target = self.provider.query(&format!("/Users?filter={filter}{paging}"));
         self.one(Call::get(Kind::MatchUser, key, target)).await
     }
 
@@ -204,12 +257,14 @@ impl Worker<'_> {
             *action = Action::Delete;
             if let Some(id) = &job.link {
                 let target = format!("/Groups/{}", payload::segment(id));
-                let answer =
-                    self.client.send(&Call::delete(Kind::DeleteGroup, key, target)).await?;
+                let answer = self.send(&Call::delete(Kind::DeleteGroup, key, target)).await?;
                 answer.expect(&[200, 202, 204, 404])?;
             }
             *link = Link::Clear;
             return Ok(());
+        }
+        if self.provider != Provider::Entra {
+            return self.other_group(job, link, action).await;
         }
         let without = "excludedAttributes=members";
         let found = if let Some(id) = &job.link {
@@ -241,7 +296,7 @@ impl Worker<'_> {
         }
         let body = payload::update(&differences, job.dialect, self.is_odd(key));
         let target = format!("/Groups/{}", payload::segment(&id));
-        self.patch(&Call::patch(Kind::UpdateGroup, key, target, body), &id).await
+        self.write(&Call::patch(Kind::UpdateGroup, key, target, body), &id).await
     }
 
     pub(super) async fn reference(&self, job: ReferenceJob) -> Done<ReferenceJob> {
@@ -281,7 +336,7 @@ impl Worker<'_> {
             }
         };
         let target = format!("/{collection}/{}", payload::segment(&job.from));
-        self.patch(&Call::patch(kind, &subject, target, body), &job.from).await
+        self.write(&Call::patch(kind, &subject, target, body), &job.from).await
     }
 
     /// Whether a reference is there already. An endpoint that cannot say so gets it again.
@@ -300,7 +355,7 @@ impl Worker<'_> {
                 Call::get(Kind::CheckMember, subject, target)
             }
         };
-        let answer = self.client.send(&call).await?;
+        let answer = self.send(&call).await?;
         if (400..500).contains(&answer.status) && !matches!(answer.status, 401 | 403 | 429) {
             self.client.remark("reference checks that are not understood");
             return Ok(false);
@@ -308,23 +363,37 @@ impl Worker<'_> {
         Ok(listed(answer)?.0 > 0)
     }
 
+    /// Sends a request; a provider that minds `Retry-After` sends it again when it has been told to wait.
+    pub(super) async fn send(&self, call: &Call) -> Result<Answer, Failure> {
+        let mut answer = self.client.send(call).await?;
+        for _ in 0..WAITS_MAX {
+            let Some(wait) = answer.retry_after.filter(|_| answer.status == 429) else { break };
+            if !self.provider.habits().waits_when_throttled {
+                break;
+            }
+            self.client.wait(wait.min(WAIT_MAX)).await;
+            answer = self.client.send(call).await?;
+        }
+        Ok(answer)
+    }
+
     /// A resource by its cached id.
-    async fn read(
+    pub(super) async fn read(
         &self,
         kind: Kind,
         key: &str,
         target: String,
         id: &str,
     ) -> Result<Value, Failure> {
-        let answer = self.client.send(&Call::get(kind, key, target)).await?;
+        let answer = self.send(&Call::get(kind, key, target)).await?;
         let body = anchored(answer, &[200])?.body;
         is_same(&body, id)?;
         Ok(body)
     }
 
     /// The only resource that a query finds.
-    async fn one(&self, call: Call) -> Result<Option<Value>, Failure> {
-        let (total, mut found) = listed(self.client.send(&call).await?)?;
+    pub(super) async fn one(&self, call: Call) -> Result<Option<Value>, Failure> {
+        let (total, mut found) = listed(self.send(&call).await?)?;
         if total > 1 || found.len() > 1 {
             let detail = format!("a query for one finds {total}");
             return Err(Failure::new(Code::DuplicateTargetEntries, detail));
@@ -332,13 +401,13 @@ impl Worker<'_> {
         Ok(found.pop())
     }
 
-    async fn created(&self, call: &Call) -> Result<String, Failure> {
-        let answer = self.client.send(call).await?.expect(&[200, 201])?;
+    pub(super) async fn created(&self, call: &Call) -> Result<String, Failure> {
+        let answer = self.send(call).await?.expect(&[200, 201])?;
         own_id(&answer.body)
     }
 
-    async fn patch(&self, call: &Call, id: &str) -> Result<(), Failure> {
-        let answer = anchored(self.client.send(call).await?, &[200, 204])?;
+    pub(super) async fn write(&self, call: &Call, id: &str) -> Result<(), Failure> {
+        let answer = anchored(self.send(call).await?, &[200, 204])?;
         if answer.body.is_null() { Ok(()) } else { is_same(&answer.body, id) }
     }
 
@@ -370,7 +439,7 @@ fn anchored(answer: Answer, statuses: &[u16]) -> Result<Answer, Failure> {
     })
 }
 
-fn own_id(resource: &Value) -> Result<String, Failure> {
+pub(super) fn own_id(resource: &Value) -> Result<String, Failure> {
     let none = || Failure::new(Code::ServiceIncompatible, "the answer has no id");
     id_of(resource).map(ToOwned::to_owned).ok_or_else(none)
 }

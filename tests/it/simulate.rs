@@ -6,6 +6,7 @@ mod front;
 mod gateway;
 mod journal;
 mod killed;
+mod providers;
 mod site;
 mod tenants;
 mod wire;

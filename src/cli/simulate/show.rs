@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{counted, fields, table};
 use crate::simulate::{
-    Action, CycleReport, Dialects, Endpoint, Entry, Finding, KindStatistics, Left, Plan, Report,
+    Action, CycleReport, Dialects, Endpoint, Entry, Finding, KindStatistics, Left, Plan, Provider,
+    Report,
 };
 use crate::store::check;
 
@@ -21,7 +22,8 @@ const REASON_CHARS: usize = 200;
 #[derive(Debug)]
 pub(super) struct Shown {
     base: String,
-    dialect: &'static str,
+    /// Entra's.
+    dialect: Option<&'static str>,
 }
 
 /// What is known at the end.
@@ -38,8 +40,9 @@ pub(super) struct End<'a> {
 impl Shown {
     pub(super) fn new(endpoint: &Endpoint, plan: &Plan) -> Self {
         let dialect = match plan.dialects {
-            Dialects::One(dialect) => dialect.word(),
-            Dialects::Mixed => "mixed",
+            _ if plan.provider != Provider::Entra => None,
+            Dialects::One(dialect) => Some(dialect.word()),
+            Dialects::Mixed => Some("mixed"),
         };
         Self { base: endpoint.base().to_owned(), dialect }
     }
@@ -68,7 +71,8 @@ impl Shown {
         if !report.remarks.is_empty() {
             let remarks = report.remarks.iter().map(|(what, count)| format!("  {count} × {what}"));
             parts.push(format!(
-                "Entra takes no offence, and yet:\n{}\n",
+                "{} takes no offence, and yet:\n{}\n",
+                report.provider.name(),
                 remarks.collect::<Vec<_>>().join("\n")
             ));
         }
@@ -98,7 +102,11 @@ impl Shown {
         let open = counted(open.len(), "object is", "objects are");
         let mut known = vec![
             ("Endpoint", self.base.clone()),
-            ("Seed, dialect", format!("{}, {}", report.seed, self.dialect)),
+            ("Provider", report.provider.name().to_owned()),
+            match self.dialect {
+                Some(dialect) => ("Seed, dialect", format!("{}, {dialect}", report.seed)),
+                None => ("Seed", report.seed.to_string()),
+            },
             (
                 "Source",
                 format!(
@@ -137,6 +145,12 @@ impl Shown {
         }
         let verdict = if end.is_good {
             "The endpoint ended as the source is.".to_owned()
+        } else if report.findings().is_empty() && report.sent_again() > 0 {
+            let again = counted(report.sent_again(), "object", "objects");
+            format!(
+                "The endpoint ended as the source is, and yet {again} came back other than sent: Entra would send them at \
+                 each restart."
+            )
         } else if report.findings().is_empty() {
             "The endpoint is as the source is, and yet something is wrong; see above.".to_owned()
         } else {
@@ -155,6 +169,7 @@ impl Shown {
         json!({
             "good": end.is_good,
             "endpoint": self.base,
+            "provider": report.provider.word(),
             "seed": report.seed,
             "dialect": self.dialect,
             "source": { "users": report.users, "groups": report.groups, "memberships": report.memberships },
@@ -163,6 +178,7 @@ impl Shown {
             "requests": report.requests.iter().map(kind_json).collect::<Vec<_>>(),
             "log": report.log.iter().map(entry_json).collect::<Vec<_>>(),
             "differences": report.findings().iter().map(finding_json).collect::<Vec<_>>(),
+            "sent_again": report.sent_again(),
             "remarks": report.remarks,
             "faults": report.faults,
             "tables": checked,

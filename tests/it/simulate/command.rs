@@ -91,6 +91,21 @@ fn your_own_people_are_rehearsed_and_recorded() {
 }
 
 #[test]
+fn another_provider_is_played_and_named() {
+    let ran = simulate(&["--idp", "jumpcloud", "--users", "4", "--cycles", "1", "--seed", "3"]);
+    let said = text(&ran.stdout);
+    assert!(ran.status.success(), "{said}{}", text(&ran.stderr));
+    for part in ["JumpCloud", "Seed  ", "The endpoint ended as the source is."] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let refused = simulate(&["--idp", "okta", "--dialect", "legacy", "--on-demand"]);
+    assert!(!refused.status.success());
+    let said = text(&refused.stderr);
+    let why = "only Entra has --dialect and --on-demand: leave that out with --idp okta";
+    assert!(said.contains(why), "{said}");
+}
+
+#[test]
 fn a_rehearsal_says_what_it_did() {
     let ran =
         simulate(&["--users", "6", "--groups", "2", "--cycles", "2", "--chaos", "--seed", "4"]);

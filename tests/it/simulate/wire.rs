@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use scim_endpoint::simulate::{Endpoint, Plan, Rehearsal, Silent, Size, directory};
+use scim_endpoint::simulate::{Endpoint, Plan, Provider, Rehearsal, Silent, Size, directory};
 use scim_endpoint::system::Moments;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -66,4 +66,26 @@ async fn requests_look_like_entras() {
         heads.iter().any(|head| head.contains("%2Btest%40rehearsal.example%22")),
         "a plus stays a plus"
     );
+}
+
+#[tokio::test]
+async fn requests_look_like_oktas() {
+    let (url, heads) = listener().await;
+    let endpoint = Endpoint::parse(&url, "s3cret").unwrap();
+    let plan = Plan { provider: Provider::Okta, ..Plan::default() };
+    let source = directory(Size { users: 2, groups: 1, everyone_has_mail: true }, 2);
+    let mut rehearsal = Rehearsal::new(endpoint, plan, source, Moments::new().unwrap()).unwrap();
+    rehearsal.connect(&mut Silent).await.unwrap();
+    rehearsal.cycle(&mut Silent).await;
+    let heads = heads.lock().unwrap().clone();
+    assert!(heads[0].starts_with("GET /scim/Users?startIndex=1&count=2 HTTP/1.1"), "{}", heads[0]);
+    for head in &heads {
+        let head = head.to_ascii_lowercase();
+        assert!(head.contains("user-agent: okta scim client 1.0.0\r\n"), "{head}");
+        assert!(head.contains("accept: application/scim+json\r\n"), "{head}");
+    }
+    let matched = heads.iter().find(|head| head.contains("filter=userName")).unwrap();
+    let line = matched.lines().next().unwrap();
+    assert!(line.contains("?filter=userName%20eq%20%22"), "{line}");
+    assert!(line.ends_with("%22&startIndex=1&count=100 HTTP/1.1"), "{line}");
 }

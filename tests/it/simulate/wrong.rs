@@ -9,7 +9,8 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use scim_endpoint::simulate::{
-    Code, Embedded, Endpoint, Health, Plan, Rehearsal, Report, Silent, Size, directory,
+    Change, Code, Embedded, Endpoint, Health, Plan, Provider, Rehearsal, Report, Silent, Size,
+    directory,
 };
 use scim_endpoint::system::Moments;
 use serde_json::{Value, json};
@@ -40,6 +41,18 @@ enum Wrong {
     NeverTurnsThePage,
     /// The token is refused, once the connection has been tested.
     RefusesToken,
+    /// What a query finds has no title, though it is there: Entra sends it again and again.
+    QueriesShowLess,
+    /// A PUT of a user is answered 204 and not done.
+    IgnoresPut,
+    /// Members that come with a new group are dropped.
+    DropsMembersOfNew,
+    /// Whoever is inactive is in no list.
+    HidesInactive,
+    /// A DELETE of a user is 405.
+    RefusesDelete,
+    /// Every second request is 429 and to be sent again at once: nothing wrong, if somebody can wait.
+    Throttles,
 }
 
 async fn spoiled(wrong: Wrong, server: String) -> String {
@@ -80,6 +93,13 @@ async fn spoil(
     let is_later = count > 5;
     match wrong {
         Wrong::IgnoresPatch if is(&Method::PATCH, "/Users/") => return Ok(answer(204, "")),
+        Wrong::IgnoresPut if is(&Method::PUT, "/Users/") => return Ok(answer(204, "")),
+        Wrong::RefusesDelete if is(&Method::DELETE, "/Users/") => return Ok(answer(405, "")),
+        Wrong::Throttles if is_later && count.is_multiple_of(2) => {
+            let mut wait = answer(429, "{}");
+            wait.headers_mut().insert("retry-after", "0".parse().unwrap());
+            return Ok(wait);
+        }
         Wrong::ForgetsMembers if is(&Method::PATCH, "/Groups/") => return Ok(answer(204, "")),
         Wrong::AnswersHtml if is(&Method::POST, "/Groups") => {
             let mut page = answer(200, "<html>Sign in</html>");
@@ -97,33 +117,58 @@ async fn spoil(
         }
         _ => {}
     }
+    let body = match wrong {
+        Wrong::DropsMembersOfNew if is(&Method::POST, "/Groups") => {
+            let mut group: Value = serde_json::from_slice(&body).unwrap();
+            group.as_object_mut().unwrap().remove("members");
+            Bytes::from(group.to_string())
+        }
+        _ => body,
+    };
+    let mut head = head;
+    head.headers.remove("content-length");
     let query = head.uri.query().unwrap_or_default().to_owned();
     if wrong == Wrong::NeverTurnsThePage && query.contains("startIndex") {
         head.uri = format!("{path}?startIndex=1&count=4").parse().unwrap();
     }
     let (status, body) = forward(&server, Request::from_parts(head, Full::new(body))).await;
     let mut value: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let finds_nobody = query.contains("filter") && value["totalResults"] == 0;
+    if wrong == Wrong::QueriesEndIn404 && is_later && finds_nobody {
+        return Ok(answer(404, "{}"));
+    }
+    spoil_answer(wrong, (&path, &query, status), &mut value);
+    let text = if value.is_null() { String::new() } else { value.to_string() };
+    Ok(answer(status, &text))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others spoil the request")]
+fn spoil_answer(wrong: Wrong, (path, query, status): (&str, &str, u16), value: &mut Value) {
     match wrong {
-        Wrong::QueriesEndIn404
-            if is_later && query.contains("filter") && value["totalResults"] == 0 =>
-        {
-            return Ok(answer(404, "{}"));
+        Wrong::QueriesShowLess if query.contains("filter") => {
+            each(value, |user| drop(user.as_object_mut().unwrap().remove("title")));
+        }
+        Wrong::HidesInactive if value["Resources"].is_array() => {
+            let listed = value["Resources"].as_array_mut().unwrap();
+            let all = listed.len();
+            listed.retain(|user| user["active"] != false);
+            let total = value["totalResults"].as_u64().unwrap();
+            let hidden = all - value["Resources"].as_array().unwrap().len();
+            value["totalResults"] = json!(total - u64::try_from(hidden).unwrap());
         }
         Wrong::DropsActive => {
-            each(&mut value, |user| drop(user.as_object_mut().unwrap().remove("active")));
+            each(value, |user| drop(user.as_object_mut().unwrap().remove("active")));
         }
-        Wrong::ChangesCase => each(&mut value, |resource| {
+        Wrong::ChangesCase => each(value, |resource| {
             let shown = resource["displayName"].as_str().map(str::to_uppercase);
             resource["displayName"] = json!(shown);
         }),
-        Wrong::ChangesIds if path.contains("/Users") && status == 200 => each(&mut value, |user| {
+        Wrong::ChangesIds if path.contains("/Users") && status == 200 => each(value, |user| {
             let id = user["id"].as_str().map(|id| format!("x{id}"));
             user["id"] = json!(id);
         }),
         _ => {}
     }
-    let text = if value.is_null() { String::new() } else { value.to_string() };
-    Ok(answer(status, &text))
 }
 
 /// Changes a resource, or each of a list.
@@ -153,6 +198,10 @@ fn answer(status: u16, body: &str) -> Answered {
 
 /// What the simulator makes of a server with that fault.
 async fn judged(wrong: Wrong) -> Report {
+    judged_by(Provider::Entra, wrong).await
+}
+
+async fn judged_by(provider: Provider, wrong: Wrong) -> Report {
     let moments = Moments::new().unwrap();
     let embedded = Embedded::start(moments.clone(), None).await.unwrap();
     let behind = embedded.endpoint().unwrap();
@@ -160,7 +209,13 @@ async fn judged(wrong: Wrong) -> Report {
     let url = spoiled(wrong, server).await;
     let endpoint = Endpoint::parse(&url, embedded.token()).unwrap();
     let source = directory(Size { users: 6, groups: 3, everyone_has_mail: true }, 7);
-    let plan = Plan { cycles: 2, ..Plan::default() };
+    let rates = if provider == Provider::Entra {
+        Vec::new()
+    } else {
+        let wanted = [(Change::Leavers, 60), (Change::HardDeletes, 60)];
+        Change::ALL.map(|change| (change, 0)).into_iter().chain(wanted).collect()
+    };
+    let plan = Plan { provider, rates, cycles: 3, ..Plan::default() };
     let mut rehearsal = Rehearsal::new(endpoint, plan, source, moments).unwrap();
     rehearsal.connect(&mut Silent).await.unwrap();
     rehearsal.play(&mut Silent).await;
@@ -169,7 +224,11 @@ async fn judged(wrong: Wrong) -> Report {
 
 /// The server is found wrong, and something says why.
 async fn is_found_out(wrong: Wrong, because: &str) -> Report {
-    let report = judged(wrong).await;
+    is_found_out_by(Provider::Entra, wrong, because).await
+}
+
+async fn is_found_out_by(provider: Provider, wrong: Wrong, because: &str) -> Report {
+    let report = judged_by(provider, wrong).await;
     assert!(!report.is_good(), "{wrong:?} goes unnoticed");
     let said: Vec<String> = report
         .findings()
@@ -230,4 +289,39 @@ async fn a_job_is_quarantined_as_entra_would() {
         assert_eq!(*reason, "EncounteredQuarantineException");
         assert!(why.contains(code) && !report.is_good(), "{why}");
     }
+}
+
+#[tokio::test]
+async fn what_entra_would_send_again_and_again_is_no_success() {
+    let report = judged(Wrong::QueriesShowLess).await;
+    assert_eq!((report.findings(), report.health.word()), (&[][..], "healthy"));
+    assert!(report.sent_again() > 0 && !report.is_good(), "{}", report.sent_again());
+}
+
+#[tokio::test]
+async fn the_other_providers_find_out_what_only_they_meet() {
+    use Provider::{JumpCloud, Okta, PingOne};
+    for (provider, wrong, because) in [
+        (Okta, Wrong::IgnoresPut, "and should be"),
+        (PingOne, Wrong::IgnoresPut, "and should be"),
+        (JumpCloud, Wrong::IgnoresPut, "and should be"),
+        (Okta, Wrong::DropsMembersOfNew, "lacks the member"),
+        (Okta, Wrong::HidesInactive, "should be there, inactive"),
+        (PingOne, Wrong::ForgetsMembers, "lacks the member"),
+        (JumpCloud, Wrong::RefusesDelete, "and not in the source"),
+    ] {
+        is_found_out_by(provider, wrong, because).await;
+    }
+    let report = judged_by(Okta, Wrong::RefusesToken).await;
+    assert_eq!((report.health.word(), report.is_good()), ("broken", false));
+}
+
+#[tokio::test]
+async fn okta_waits_when_it_is_told_to() {
+    let report = judged_by(Provider::Okta, Wrong::Nothing).await;
+    assert!(report.is_good(), "{:?}", report.findings());
+    let report = judged_by(Provider::Okta, Wrong::Throttles).await;
+    assert_eq!(report.failed_with(Code::TooManyRequests), 0);
+    let report = judged_by(Provider::PingOne, Wrong::Throttles).await;
+    assert!(report.failed_with(Code::TooManyRequests) > 0);
 }
