@@ -15,13 +15,15 @@ use crate::store::{Cx, Settings, Store, StoreError, TenantId};
 /// Tenants that one look at the registry reads.
 const TENANTS_PER_PAGE: usize = 100;
 
-/// What is chosen when a tenant is created, and stays.
+/// What is chosen when a tenant is created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// Attributes of users that are found by value. Empty: `emails.value`.
     pub match_attributes: Vec<String>,
-    /// Whether two groups may have one name.
+    /// Whether two groups may have one name. It stays, as the match attributes do.
     pub group_names: GroupNames,
+    /// Whether it is there to be rehearsed in.
+    pub is_rehearsal: bool,
 }
 
 /// A tenant as it is listed.
@@ -33,6 +35,8 @@ pub struct Listed {
     pub created: Timestamp,
     /// Whether its calls are served; `None` when its settings are gone.
     pub status: Option<Status>,
+    /// Whether it is there to be rehearsed in.
+    pub is_rehearsal: bool,
 }
 
 /// A tenant with everything that its operator wants to know.
@@ -68,7 +72,11 @@ pub async fn create(
     tenant: &TenantId,
     choice: &Choice,
 ) -> Result<Settings, AdminError> {
-    let mut settings = Settings { group_names: choice.group_names, ..Settings::default() };
+    let mut settings = Settings {
+        group_names: choice.group_names,
+        is_rehearsal: choice.is_rehearsal,
+        ..Settings::default()
+    };
     if !choice.match_attributes.is_empty() {
         let users = store.catalog().resource_type(Kind::User);
         settings.match_attributes = match_attributes(users, &choice.match_attributes)?;
@@ -94,7 +102,8 @@ pub async fn ensure(store: &Store, moment: &Moment, tenant: &TenantId) -> Result
     if let Some((settings, _)) = store.settings(moment, tenant).await? {
         return not_deleting(tenant, &settings);
     }
-    let usual = Choice { match_attributes: Vec::new(), group_names: GroupNames::Unique };
+    let (match_attributes, group_names) = (Vec::new(), GroupNames::Unique);
+    let usual = Choice { match_attributes, group_names, is_rehearsal: false };
     match create(store, moment, tenant, &usual).await {
         Ok(_) | Err(AdminError::TenantExists(_)) => Ok(()),
         Err(error) => Err(error),
@@ -112,8 +121,13 @@ pub async fn list(store: &Store, moment: &Moment) -> Result<Vec<Listed>, AdminEr
         let page = store.tenants(moment, after.as_ref(), TENANTS_PER_PAGE).await?;
         for info in page.tenants {
             let settings = store.settings(moment, &info.tenant).await?;
-            let status = settings.map(|(settings, _)| settings.status);
-            listed.push(Listed { tenant: info.tenant, created: info.created, status });
+            let settings = settings.map(|(settings, _)| settings);
+            listed.push(Listed {
+                tenant: info.tenant,
+                created: info.created,
+                status: settings.as_ref().map(|settings| settings.status),
+                is_rehearsal: settings.is_some_and(|settings| settings.is_rehearsal),
+            });
         }
         after = page.next;
         if after.is_none() {
@@ -167,6 +181,26 @@ pub async fn enable(
 /// When there is none of that name, or it is being deleted, or it is released.
 pub async fn disable(store: &Store, moment: &Moment, tenant: &TenantId) -> Result<(), AdminError> {
     set_status(store, moment, tenant, Status::Disabled).await.map(|_| ())
+}
+
+/// Marks a tenant as one to be rehearsed in, or takes the mark away. One that is so already is left alone.
+///
+/// # Errors
+/// When there is none of that name, or it is being deleted.
+pub async fn set_rehearsal(
+    store: &Store,
+    moment: &Moment,
+    tenant: &TenantId,
+    is_rehearsal: bool,
+) -> Result<(), AdminError> {
+    with_settings(store, moment, tenant, async |cx| {
+        not_deleting(cx.tenant, cx.settings)?;
+        if cx.settings.is_rehearsal != is_rehearsal {
+            store.set_rehearsal(cx, is_rehearsal).await?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// A tenant that is so already is left alone. Returns what it was before.

@@ -46,7 +46,7 @@ pub(super) enum Command {
     Serve(ServeArguments),
     /// Show a sample app that listens to the endpoint, on one page, while a small story is told
     Demo(DemoArguments),
-    /// Create, list, show, disable, enable, release and delete tenants
+    /// Create, list, show, mark, disable, enable, release and delete tenants
     Tenant(TenantArguments),
     /// Issue, list, rotate and revoke tokens
     Token(TokenArguments),
@@ -138,6 +138,18 @@ pub(super) enum TenantCommand {
         /// Whether two groups may have one name; Entra needs unique
         #[arg(long, value_enum, default_value_t)]
         group_names: GroupNamesChoice,
+        /// Mark it as one to be rehearsed in: `scimctl simulate` takes it even when it is not empty
+        #[arg(long)]
+        rehearsal: bool,
+    },
+    /// Change what can be changed about a tenant
+    Set {
+        /// Its name
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+        /// Whether it is there to be rehearsed in
+        #[arg(long, value_name = "true|false", action = clap::ArgAction::Set)]
+        rehearsal: bool,
     },
     /// List the tenants
     List,

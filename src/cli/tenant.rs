@@ -26,10 +26,15 @@ pub(super) async fn run(
     let site = site::open(&place, host).await?;
     let (store, moment) = (&site.store, host.moment());
     match command {
-        TenantCommand::Create { tenant, match_attributes, group_names } => {
-            let choice = Choice { match_attributes, group_names: group_names.into() };
+        TenantCommand::Create { tenant, match_attributes, group_names, rehearsal } => {
+            let group_names = group_names.into();
+            let choice = Choice { match_attributes, group_names, is_rehearsal: rehearsal };
             let settings = tenants::create(store, &moment, &tenant, &choice).await?;
             created(&site, &tenant, &settings, out)?;
+        }
+        TenantCommand::Set { tenant, rehearsal } => {
+            tenants::set_rehearsal(store, &moment, &tenant, rehearsal).await?;
+            marked(&tenant, rehearsal, out)?;
         }
         TenantCommand::List => list(&tenants::list(store, &moment).await?, out)?,
         TenantCommand::Show { tenant } => {
@@ -102,7 +107,9 @@ fn list(listed: &[Listed], out: &mut Output) -> Result<(), CliError> {
                 return "There are no tenants; `scimctl tenant create NAME` makes one.".to_owned();
             }
             let row = |listed: &Listed| {
-                [listed.tenant.to_string(), word(listed.status).to_owned(), minute(listed.created)]
+                let mark = if listed.is_rehearsal { ", rehearsal" } else { "" };
+                let status = format!("{}{mark}", word(listed.status));
+                [listed.tenant.to_string(), status, minute(listed.created)]
             };
             let rows: Vec<[String; 3]> = listed.iter().map(row).collect();
             table(["tenant", "status", "created (UTC)"], &rows)
@@ -112,6 +119,7 @@ fn list(listed: &[Listed], out: &mut Output) -> Result<(), CliError> {
                 json!({
                     "tenant": listed.tenant.as_str(),
                     "status": listed.status.map(Status::word),
+                    "rehearsal": listed.is_rehearsal,
                     "created": listed.created.to_string(),
                 })
             };
@@ -127,6 +135,7 @@ fn show(overview: &Overview, out: &mut Output) -> Result<(), CliError> {
             let known = fields(&[
                 ("Tenant", overview.tenant.to_string()),
                 ("Status", settings.status.word().to_owned()),
+                ("Rehearsal", if settings.is_rehearsal { "yes" } else { "no" }.to_owned()),
                 ("Created", minute(overview.created)),
                 ("Users", overview.users.to_string()),
                 ("Groups", overview.groups.to_string()),
@@ -160,7 +169,22 @@ fn settings_json(settings: &Settings) -> Value {
         "status": settings.status.word(),
         "match_attributes": settings.match_attributes,
         "group_names": word_of(settings.group_names),
+        "rehearsal": settings.is_rehearsal,
     })
+}
+
+fn marked(tenant: &TenantId, is_rehearsal: bool, out: &mut Output) -> Result<(), CliError> {
+    out.write(
+        || {
+            let effect = if is_rehearsal {
+                "is there to be rehearsed in: within 30 s, `scimctl simulate` takes it as it is. The app still hears of every change"
+            } else {
+                "is there for real: within 30 s, `scimctl simulate` takes it only when it is empty, or with --into-live"
+            };
+            format!("The tenant {tenant} {effect}.")
+        },
+        || json!({ "tenant": tenant.as_str(), "rehearsal": is_rehearsal }),
+    )
 }
 
 fn changed(

@@ -39,10 +39,25 @@ pub(super) async fn respond(
             return if asked { response } else { response::with_plain_challenge(response) };
         }
     };
+    let response = serve(app, request, (&caller, moment), line).await;
+    // Nobody whose token is not good learns of it.
+    if caller.settings().is_rehearsal {
+        return response::set(response, response::REHEARSAL, "true");
+    }
+    response
+}
+
+/// Answers a request of somebody who is known.
+async fn serve(
+    app: &App,
+    request: &Request,
+    (caller, moment): (&Caller, &Moment),
+    line: &mut RequestLine,
+) -> Response<Bytes> {
     line.tenant = Some(caller.tenant().to_string());
     line.token = Some(caller.token().to_owned());
-    if let Err(failure) = admit(app, &caller, moment) {
-        note_bounced(app, &caller, moment).await;
+    if let Err(failure) = admit(app, caller, moment) {
+        note_bounced(app, caller, moment).await;
         return fail(failure, line);
     }
     let base_path = app.config.base_path.as_str();
@@ -50,7 +65,7 @@ pub(super) async fn respond(
     let route = match Route::parse(base_path, &request.method, &path) {
         Ok(route) => route,
         Err(lost) => {
-            note_bounced(app, &caller, moment).await;
+            note_bounced(app, caller, moment).await;
             return fail_lost(&lost, base_path, line);
         }
     };
@@ -58,8 +73,8 @@ pub(super) async fn respond(
     // Only an id that could be ours is logged: a client may put anything into a path.
     let id = route.resource().filter(|id| ResourceId::parse(id).is_some());
     line.resource = id.map(ToOwned::to_owned);
-    let done = dispatch(app, request, &caller, moment, (&route, query)).await;
-    note(app, request, &caller, moment, (&route, query), &done).await;
+    let done = dispatch(app, request, caller, moment, (&route, query)).await;
+    note(app, request, caller, moment, (&route, query), &done).await;
     match done {
         Ok(reply) => response::of_reply(reply),
         Err(failure) => fail(failure, line),

@@ -8,6 +8,9 @@ use crate::ops::{Failure, Reply};
 use crate::scim::error::{ErrorKind, ScimError};
 use crate::scim::etag;
 
+/// Says that a tenant is there to be rehearsed in.
+pub(super) const REHEARSAL: HeaderName = HeaderName::from_static("scim-rehearsal");
+
 /// The media type of SCIM (RFC 7644 §3.1).
 const SCIM_JSON: &str = "application/scim+json";
 

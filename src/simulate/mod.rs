@@ -97,7 +97,7 @@ pub struct Plan {
     pub rates: Vec<(Change, u32)>,
     /// Whether runs on demand come in between.
     pub on_demand: bool,
-    /// Whether a tenant that is not empty is taken.
+    /// Whether a tenant that is not empty is taken although it is not there to be rehearsed in.
     pub into_live: bool,
     /// Whether the flag of the URL goes with every request.
     pub echo_flag: bool,

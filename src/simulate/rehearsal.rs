@@ -135,10 +135,11 @@ impl Rehearsal {
         let (users, groups) = totals.map_err(|failure| self.unusable("Users", &failure))?;
         self.was_empty = users == 0 && groups == 0;
         if !self.was_empty {
-            if !self.plan.into_live {
+            if !self.plan.into_live && !self.client.is_marked() {
                 return Err(SimulateError::new(format!(
-                    "the tenant is not empty (users: {users}, groups: {groups}): rehearse in one that is, or add --into-live \
-                     if you mean this one; only what the rehearsal creates is deleted again"
+                    "the tenant is not empty (users: {users}, groups: {groups}): rehearse in one that is, or in one that \
+                     is marked (`scimctl tenant set NAME --rehearsal true`), or add --into-live if you mean this one; only what \
+                     the rehearsal creates is deleted again"
                 )));
             }
             let there = self.read_all(0, observer).await;

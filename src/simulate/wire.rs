@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,9 @@ const SLOW: Duration = Duration::from_secs(5);
 const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Most characters of a server's text that the log repeats.
 const DETAIL_CHARS_MAX: usize = 300;
+
+/// The header of a tenant that is there to be rehearsed in.
+const REHEARSAL: &str = "scim-rehearsal";
 
 /// The flags of a Tenant URL that ask for the dialect of the RFC.
 const COMPLIANT_FLAGS: [&str; 2] = ["aadOptscim062020", "AzureAdScimPatch062020"];
@@ -136,6 +140,8 @@ pub(super) struct Client {
     moments: Moments,
     chaos: Option<WireChaos>,
     recorder: Option<Recorder>,
+    /// Whether the last answer came from a tenant that is there to be rehearsed in.
+    is_marked: AtomicBool,
     timings: Mutex<Timings>,
     remarks: Mutex<BTreeMap<String, usize>>,
 }
@@ -172,6 +178,7 @@ impl Client {
             moments,
             chaos,
             recorder,
+            is_marked: AtomicBool::new(false),
             timings,
             remarks,
         })
@@ -198,6 +205,11 @@ impl Client {
 
     pub(super) fn recorder(&self) -> Option<&Recorder> {
         self.recorder.as_ref()
+    }
+
+    /// Whether the endpoint says that the tenant is there to be rehearsed in.
+    pub(super) fn is_marked(&self) -> bool {
+        self.is_marked.load(Ordering::SeqCst)
     }
 
     /// Lets time pass.
@@ -279,6 +291,8 @@ impl Client {
             let body = body.map_err(|error| broken(&*error))?.to_bytes();
             let media = head.headers.get(http::header::CONTENT_TYPE);
             let media = media.and_then(|media| media.to_str().ok()).unwrap_or_default();
+            let mark = head.headers.get(REHEARSAL).is_some_and(|mark| mark == "true");
+            self.is_marked.store(mark, Ordering::SeqCst);
             let wait = head.headers.get(http::header::RETRY_AFTER);
             let wait = wait.and_then(|wait| wait.to_str().ok()?.trim().parse().ok());
             let retry_after = wait.map(Duration::from_secs);

@@ -1,9 +1,13 @@
 //! What a tenant has chosen. The settings item is the truth; each of the tenant's Secrets rows has a copy of what a
 //! request needs, written in the same transaction, so that the token check is one read.
 
+use aws_sdk_dynamodb::types::AttributeValue;
+
 use super::item::{Item, ItemReader, RESOURCE_FORMAT, number, strings, text};
 use crate::scim::discovery::GroupNames;
 
+/// The attribute with the mark of a tenant to be rehearsed in.
+const REHEARSAL: &str = "rehearsal";
 /// The attribute with the format of users and groups.
 const RESOURCES: &str = "resourceFormat";
 
@@ -20,6 +24,8 @@ pub struct Settings {
     pub match_attributes: Vec<String>,
     /// The number of the format in which its users and groups are written.
     pub resource_format: u64,
+    /// Whether it is there to be rehearsed in: its answers say so, and a rehearsal takes it as it is.
+    pub is_rehearsal: bool,
 }
 
 /// Whether a tenant's calls are served.
@@ -68,6 +74,7 @@ impl Default for Settings {
             group_names: GroupNames::Unique,
             match_attributes: vec!["emails.value".to_owned()],
             resource_format: RESOURCE_FORMAT,
+            is_rehearsal: false,
         }
     }
 }
@@ -80,6 +87,7 @@ impl Settings {
         item.insert("groupNames".to_owned(), text(word_of(self.group_names)));
         item.insert("matchAttributes".to_owned(), strings(&self.match_attributes));
         item.insert(RESOURCES.to_owned(), number(self.resource_format));
+        item.insert(REHEARSAL.to_owned(), AttributeValue::Bool(self.is_rehearsal));
     }
 
     /// Reads them back.
@@ -101,6 +109,7 @@ impl Settings {
             } else {
                 1
             },
+            is_rehearsal: matches!(item.get(REHEARSAL), Some(AttributeValue::Bool(true))),
         })
     }
 }

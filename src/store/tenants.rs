@@ -114,6 +114,15 @@ impl Store {
         self.change_settings(cx, after, Tokens::Stay).await.map(|_| ())
     }
 
+    /// Marks a tenant as one to be rehearsed in, or takes the mark away.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the settings changed meanwhile: read them again.
+    pub async fn set_rehearsal(&self, cx: &Cx<'_>, is_rehearsal: bool) -> Result<(), StoreError> {
+        let after = Settings { is_rehearsal, ..cx.settings.clone() };
+        self.change_settings(cx, after, Tokens::Stay).await.map(|_| ())
+    }
+
     /// Has the tenant's users and groups written in that format from now on. Whoever remembers a token still writes the
     /// one before, for as long as tokens are remembered.
     ///

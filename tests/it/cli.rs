@@ -430,6 +430,23 @@ fn a_tenant_is_created_disabled_enabled_and_shown() {
 }
 
 #[test]
+fn a_tenant_is_marked_as_one_to_be_rehearsed_in() {
+    let server = Server::start(&[]);
+    let created = server.run(&["tenant", "create", "acme", "--rehearsal"]);
+    assert_eq!(created["rehearsal"], true);
+    let text = server.text(&["tenant", "list"]);
+    assert!(text.contains("enabled, rehearsal"), "{text}");
+    assert_eq!(server.run(&["tenant", "show", "demo"])["rehearsal"], false);
+    server.run(&["tenant", "set", "demo", "--rehearsal", "true"]);
+    server.run(&["tenant", "set", "acme", "--rehearsal", "false"]);
+    let listed = server.run(&["tenant", "list"]);
+    let marks = listed["tenants"].as_array().unwrap().iter().map(|tenant| &tenant["rehearsal"]);
+    assert_eq!(marks.collect::<Vec<_>>(), [false, true], "{listed}");
+    let checked = server.run(&["check", "demo"]);
+    assert_eq!(checked["whole"], true, "{checked}");
+}
+
+#[test]
 fn more_tenants_than_one_page_are_listed() {
     let names: Vec<String> = (0..130).map(|number| format!("t{number:03}")).collect();
     let arguments: Vec<&str> = names.iter().flat_map(|name| ["--tenant", name.as_str()]).collect();
