@@ -269,7 +269,7 @@ impl Client {
             }
             WireFault::Refuse(Refusal { status, media, body }) => {
                 let (media, body) = (media.to_owned(), Bytes::from_static(body.as_bytes()));
-                Received { status, media, body }
+                Received { status, media, body, retry_after: None }
             }
         };
         self.read(received)

@@ -19,6 +19,7 @@ use scim_endpoint::simulate::{
 };
 use scim_endpoint::system::Moments;
 use site::Site;
+use uuid::Uuid;
 
 const SIZE: Size = Size { users: 40, groups: 6, everyone_has_mail: false };
 
@@ -50,6 +51,21 @@ impl Stage {
     async fn check(&self) {
         let checked = self.embedded.check().await.unwrap();
         assert!(checked.is_whole(), "{:?}", checked.findings);
+    }
+
+    /// How many items its journal has.
+    async fn journal(&self) -> usize {
+        let moment = Moments::new().unwrap().unnamed();
+        let (store, tenant) = (self.embedded.store(), self.embedded.tenant());
+        let (mut count, mut after) = (0, Uuid::nil());
+        loop {
+            let page = store.changes(&moment, tenant, (after, Uuid::max()), 1_000).await.unwrap();
+            count += page.changes.len();
+            match page.changes.last() {
+                Some(last) if page.more => after = last.at,
+                _ => return count,
+            }
+        }
     }
 
     fn person(&mut self, name: &str) -> &mut Person {

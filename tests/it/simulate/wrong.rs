@@ -85,7 +85,7 @@ async fn spoil(
     request: Request<Incoming>,
     count: usize,
 ) -> Result<Answered, hyper::Error> {
-    let (mut head, body) = request.into_parts();
+    let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let (method, path) = (head.method.clone(), head.uri.path().to_owned());
     let is = |wanted: &Method, part: &str| method == *wanted && path.contains(part);
