@@ -118,6 +118,7 @@ struct Round<'a> {
     source: &'a mut Source,
     chance: &'a mut StdRng,
     touched: HashSet<String>,
+    /// Of whom the endpoint has not taken an earlier change.
     busy: &'a HashSet<String>,
     freed: Vec<(String, String)>,
     /// Of people who were deleted.
@@ -255,7 +256,7 @@ impl Churn {
 
     /// Half of the time, the name of somebody whom the endpoint keeps, and of whom it has been told that they are gone.
     fn predecessor(&mut self, round: &mut Round<'_>) -> Option<String> {
-        let at = self.kept.iter().position(|(_, key)| !round.touched.contains(key))?;
+        let at = self.kept.iter().position(|(_, key)| !round.busy.contains(key))?;
         if round.chance.random_bool(0.5) { Some(self.kept.remove(at).0) } else { None }
     }
 

@@ -116,6 +116,18 @@ pub(super) fn compare(needed: &BTreeMap<Kind, usize>, made: &BTreeMap<Kind, usiz
     differing.collect()
 }
 
+/// How many requests of each kind the provider has sent in between.
+pub(super) fn since(
+    before: &BTreeMap<Kind, usize>,
+    now: &BTreeMap<Kind, usize>,
+) -> BTreeMap<Kind, usize> {
+    let counts = now
+        .iter()
+        .filter(|(kind, _)| kind.is_providers())
+        .map(|(kind, count)| (*kind, count.saturating_sub(before.get(kind).copied().unwrap_or(0))));
+    counts.filter(|(_, count)| *count > 0).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::generate::{Size, directory};

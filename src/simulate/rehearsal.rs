@@ -293,7 +293,7 @@ impl Rehearsal {
             Cycle { number, is_on_demand, plan, client, source, state }.run(observer).await;
         }
         self.turn(false);
-        let requests = since(&counts, &self.client.counts());
+        let requests = formula::since(&counts, &self.client.counts());
         let entries = self.state.log.get(logged..).unwrap_or_default();
         let failed = entries.iter().filter(|entry| entry.failure.is_some()).count();
         let mut actions = BTreeMap::new();
@@ -490,13 +490,4 @@ impl Rehearsal {
             faults: self.plan.chaos.as_ref().map(super::Switch::counts).unwrap_or_default(),
         })
     }
-}
-
-/// How many requests of each kind the provider has sent in between.
-fn since(before: &BTreeMap<Kind, usize>, now: &BTreeMap<Kind, usize>) -> BTreeMap<Kind, usize> {
-    let counts = now
-        .iter()
-        .filter(|(kind, _)| kind.is_providers())
-        .map(|(kind, count)| (*kind, count.saturating_sub(before.get(kind).copied().unwrap_or(0))));
-    counts.filter(|(_, count)| *count > 0).collect()
 }
