@@ -107,7 +107,7 @@ async fn is_killed(seed: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_killed_in_a_cycle_loses_and_doubles_nothing() {
-    for seed in [1, 2, 3, 4] {
+    for seed in [1, 2, 3] {
         is_killed(seed).await;
     }
 }
