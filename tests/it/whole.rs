@@ -4,6 +4,7 @@
 //! It shares no code with the store that it judges: keys are taken apart here by themselves.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use scim_endpoint::local::sdk_config;
@@ -13,6 +14,9 @@ use crate::app::App;
 
 /// An item as the SDK has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// Items by their sort keys.
+pub(crate) type Items = BTreeMap<String, Arc<Item>>;
 
 /// The SDK, straight to the engine, past any proxy.
 pub(crate) fn client(app: &App) -> aws_sdk_dynamodb::Client {
@@ -24,29 +28,29 @@ fn client_of(endpoint: &str) -> aws_sdk_dynamodb::Client {
 }
 
 /// All items of the first tenant's partition by their sort keys.
-pub(crate) async fn partition(app: &App) -> BTreeMap<String, Item> {
+pub(crate) async fn partition(app: &App) -> Items {
     partition_of(app, app.tenant().as_str()).await
 }
 
 /// All items of a tenant's partition by their sort keys.
-pub(crate) async fn partition_of(app: &App, tenant: &str) -> BTreeMap<String, Item> {
+pub(crate) async fn partition_of(app: &App, tenant: &str) -> Items {
     let table = app.store().tables().directory.clone();
     read(&client(app), (&table, "key"), tenant).await
 }
 
 /// All items of the first tenant's journal by their time.
-pub(crate) async fn journal(app: &App) -> BTreeMap<String, Item> {
+pub(crate) async fn journal(app: &App) -> Items {
     journal_of(app, app.tenant().as_str()).await
 }
 
 /// All items of a tenant's journal by their time.
-pub(crate) async fn journal_of(app: &App, tenant: &str) -> BTreeMap<String, Item> {
+pub(crate) async fn journal_of(app: &App, tenant: &str) -> Items {
     let table = app.store().tables().journal.clone();
     read(&client(app), (&table, "at"), tenant).await
 }
 
 /// A tenant's partition and journal on the engine of a local server.
-pub(crate) async fn at(endpoint: &str, tenant: &str) -> [BTreeMap<String, Item>; 2] {
+pub(crate) async fn at(endpoint: &str, tenant: &str) -> [Items; 2] {
     let (client, tables) = (client_of(endpoint), Tables::local());
     let partition = read(&client, (&tables.directory, "key"), tenant).await;
     [partition, read(&client, (&tables.journal, "at"), tenant).await]
@@ -56,7 +60,7 @@ async fn read(
     client: &aws_sdk_dynamodb::Client,
     (table, range): (&str, &str),
     tenant: &str,
-) -> BTreeMap<String, Item> {
+) -> Items {
     let (mut all, mut next) = (BTreeMap::new(), None);
     loop {
         let page = client
@@ -71,7 +75,7 @@ async fn read(
             .await
             .expect("the partition is read");
         let items = page.items.unwrap_or_default();
-        all.extend(items.into_iter().map(|item| (string(&item, range), item)));
+        all.extend(items.into_iter().map(|item| (string(&item, range), Arc::new(item))));
         next = page.last_evaluated_key;
         if next.is_none() {
             return all;
@@ -81,7 +85,7 @@ async fn read(
 
 /// Fails unless everything is in its place and no job is left.
 #[track_caller]
-pub(crate) fn assert_whole(items: &BTreeMap<String, Item>) {
+pub(crate) fn assert_whole(items: &Items) {
     let faults = faults(items);
     assert!(faults.is_empty(), "the partition is not whole:\n{}", faults.join("\n"));
     let work: Vec<&String> = items.keys().filter(|key| key.starts_with("work#")).collect();
@@ -90,13 +94,13 @@ pub(crate) fn assert_whole(items: &BTreeMap<String, Item>) {
 
 /// Fails unless everything is in its place but for what an unfinished job still has to do.
 #[track_caller]
-pub(crate) fn assert_whole_but_for_jobs(items: &BTreeMap<String, Item>) {
+pub(crate) fn assert_whole_but_for_jobs(items: &Items) {
     let faults = faults(items);
     assert!(faults.is_empty(), "the partition is not whole:\n{}", faults.join("\n"));
 }
 
 /// What is wrong, a line each.
-pub(crate) fn faults(items: &BTreeMap<String, Item>) -> Vec<String> {
+pub(crate) fn faults(items: &Items) -> Vec<String> {
     let mut faults = Vec::new();
     let swept: BTreeSet<String> =
         with_sort(items, "work").map(|(_, i)| string(i, "resource")).collect();
@@ -130,7 +134,7 @@ pub(crate) fn faults(items: &BTreeMap<String, Item>) -> Vec<String> {
     faults
 }
 
-fn user(items: &BTreeMap<String, Item>, key: &str, name: &str, item: &Item) -> Option<String> {
+fn user(items: &Items, key: &str, name: &str, item: &Item) -> Option<String> {
     let id = string(item, "id");
     let Some(id_item) = items.get(&format!("id#{id}")) else {
         return Some("no id item".to_owned());
@@ -149,7 +153,7 @@ fn user(items: &BTreeMap<String, Item>, key: &str, name: &str, item: &Item) -> O
     (!missing.is_empty()).then(|| format!("no match items {missing:?}"))
 }
 
-fn id_item(items: &BTreeMap<String, Item>, id: &str, item: &Item) -> Option<String> {
+fn id_item(items: &Items, id: &str, item: &Item) -> Option<String> {
     let Some(user) = items.get(&string(item, "ref")) else {
         return Some("no user item".to_owned());
     };
@@ -160,7 +164,7 @@ fn id_item(items: &BTreeMap<String, Item>, id: &str, item: &Item) -> Option<Stri
 }
 
 /// Each add moves the number, so there are never more memberships than that.
-fn adds(items: &BTreeMap<String, Item>, id: &str, item: &Item) -> Option<String> {
+fn adds(items: &Items, id: &str, item: &Item) -> Option<String> {
     let prefix = format!("memberof#{id}#");
     let there =
         items.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix)).count();
@@ -170,7 +174,7 @@ fn adds(items: &BTreeMap<String, Item>, id: &str, item: &Item) -> Option<String>
 }
 
 fn matching(
-    items: &BTreeMap<String, Item>,
+    items: &Items,
     (attribute, value, id): (&str, &str, &str),
 ) -> Option<String> {
     let user = items.get(&format!("id#{id}")).and_then(|item| items.get(&string(item, "ref")));
@@ -190,7 +194,7 @@ fn matching(
     (!has).then(|| "the user has no such value".to_owned())
 }
 
-fn group(items: &BTreeMap<String, Item>, id: &str, item: &Item) -> Option<String> {
+fn group(items: &Items, id: &str, item: &Item) -> Option<String> {
     let name = folded(&string(item, "displayName"));
     let lock = items.get(&format!("unique#displayName#{name}"));
     if lock.is_none_or(|lock| string(lock, "id") != id) {
@@ -202,18 +206,18 @@ fn group(items: &BTreeMap<String, Item>, id: &str, item: &Item) -> Option<String
     adds(items, id, item)
 }
 
-fn group_name(items: &BTreeMap<String, Item>, name: &str, id: &str) -> Option<String> {
+fn group_name(items: &Items, name: &str, id: &str) -> Option<String> {
     let group = items.get(&format!("group#{id}"));
     let is_its = group.is_some_and(|group| folded(&string(group, "displayName")) == name);
     (!is_its).then(|| "no group with that id and name".to_owned())
 }
 
-fn lock(items: &BTreeMap<String, Item>, name: &str, item: &Item) -> Option<String> {
+fn lock(items: &Items, name: &str, item: &Item) -> Option<String> {
     group_name(items, name, &string(item, "id"))
 }
 
 fn membership(
-    items: &BTreeMap<String, Item>,
+    items: &Items,
     swept: &BTreeSet<String>,
     (group, member): (&str, &str),
     item: &Item,
@@ -228,9 +232,9 @@ fn membership(
 }
 
 fn with_sort<'a>(
-    items: &'a BTreeMap<String, Item>,
+    items: &'a Items,
     sort: &'a str,
-) -> impl Iterator<Item = (&'a String, &'a Item)> {
+) -> impl Iterator<Item = (&'a String, &'a Arc<Item>)> {
     items.iter().filter(move |(key, _)| key.split('#').next() == Some(sort))
 }
 

@@ -1,7 +1,6 @@
 //! Faults between us and DynamoDB: an answer that is lost after the write was done is a success, a fault before it is
 //! retried or told, and in both cases the client's repetition ends well.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use super::{delete, get, group, on_members, patch, replacing, user};
 use crate::app::{Answer, App};
 use crate::proxy::{Conflicts, Gate, Proxy, Step};
-use crate::whole::{Item, assert_whole, partition};
+use crate::whole::{Items, assert_whole, partition};
 
 /// A write as a client makes it, the status of its success, and what its repetition is answered then.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +96,7 @@ fn writes() -> Vec<Write> {
 }
 
 /// One write with these faults in its way, on an app of its own.
-async fn run(write: Write, steps: &[Step]) -> (App, Proxy, Ids, Answer, BTreeMap<String, Item>) {
+async fn run(write: Write, steps: &[Step]) -> (App, Proxy, Ids, Answer, Items) {
     let (app, proxy) = Proxy::app(Conflicts::None).await;
     let (ida, bob) = (user(&app, "ida@ex.test").await, user(&app, "bob@ex.test").await);
     let staff = group(&app, "Staff", std::slice::from_ref(&ida)).await;

@@ -1,0 +1,267 @@
+//! A fault in the middle of every single store call of every operation: before the call's effect, and after it, with the
+//! answer lost. A request that fits one transaction leaves the state before or the state after; a larger one leaves
+//! whole pairs and a job; nobody is told a falsehood; the repetition, and the scheduled job, end where a run without
+//! faults ends; the journal has one item for each write that was accepted.
+//!
+//! The SDK makes one attempt here, so that each fault reaches us: with the three of a deployment, one fault is as three in
+//! a row. `FAULTS=all` runs each sort of fault on each operation; otherwise sorts that we cannot tell apart share.
+
+mod operations;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use operations::{Operation, operators, reads, requests, with_many};
+
+use crate::stage::{
+    Act, Contents, Fault, Plan, Setup, Stage, Told, When, ids_of, judge, now, told,
+};
+
+/// A way in which calls go wrong: the sort, when, and whether all calls after it do as well.
+type Sort = (Fault, When, bool);
+
+/// Those that reach us in different ways.
+const SORTS: [Sort; 8] = [
+    (Fault::Internal, When::After, true),
+    (Fault::Reset, When::After, false),
+    (Fault::Conflict, When::Before, false),
+    (Fault::Unprocessed, When::Before, false),
+    (Fault::EmptyPage, When::Before, false),
+    (Fault::Internal, When::Before, false),
+    (Fault::Throttled, When::Before, true),
+    (Fault::ExpiredToken, When::Before, true),
+];
+
+/// With so many of them large requests are run when not all are asked for.
+const SORTS_OF_LARGE: usize = 5;
+
+/// Those that are the same to us as one above.
+const OTHER_SORTS: [Sort; 7] = [
+    (Fault::Throttled, When::Before, false),
+    (Fault::Reset, When::Before, false),
+    (Fault::Reset, When::Before, true),
+    (Fault::Internal, When::After, false),
+    (Fault::Truncated, When::After, false),
+    (Fault::Truncated, When::After, true),
+    (Fault::NoTable, When::Before, false),
+];
+
+/// Calls of one operation; no request makes more.
+const CALLS_MAX: usize = 200;
+
+/// Of what went wrong, so much is shown.
+const SHOWN_MAX: usize = 12;
+
+fn is_asked_for_all() -> bool {
+    std::env::var("FAULTS").is_ok_and(|asked| asked == "all")
+}
+
+#[test]
+fn a_fault_in_any_store_call_of_a_small_request_is_before_or_after_it() {
+    run("small requests", requests());
+}
+
+#[test]
+fn a_fault_in_any_store_call_of_a_read_is_a_503_or_nothing() {
+    run("reads", reads());
+}
+
+#[test]
+fn a_fault_in_any_store_call_of_a_large_request_leaves_whole_pairs_and_a_job() {
+    run("large requests", with_many());
+}
+
+#[test]
+fn a_fault_in_any_store_call_of_an_operators_command_is_before_or_after_it() {
+    run("operators' commands", operators());
+}
+
+fn run(what: &str, operations: Vec<Operation>) {
+    let (mut runs, mut states) = (0, 0);
+    let count = operations.len();
+    let all = is_asked_for_all();
+    let mut wrong = Vec::new();
+    for (index, operation) in operations.into_iter().enumerate() {
+        let mut matrix = Matrix::new(operation);
+        // What is large is slow, and its transactions go wrong as a small one's do.
+        let taken = if all || matrix.is_atomic { SORTS.len() } else { SORTS_OF_LARGE };
+        for sort in SORTS.into_iter().take(taken) {
+            matrix.each_call(sort);
+        }
+        for (turn, sort) in OTHER_SORTS.into_iter().enumerate() {
+            if all || (matrix.is_atomic && (index + turn).is_multiple_of(OTHER_SORTS.len())) {
+                matrix.each_call(sort);
+            }
+        }
+        runs += matrix.runs;
+        states += matrix.checked.len();
+        wrong.append(&mut matrix.wrong);
+    }
+    eprintln!("{what}: {count} operations, {runs} runs with a fault, {states} states checked");
+    assert!(runs > 50, "faults were injected");
+    let first: Vec<String> = wrong.iter().take(SHOWN_MAX).cloned().collect();
+    assert!(wrong.is_empty(), "{} things went wrong:\n{}", wrong.len(), first.join("\n"));
+}
+
+/// One operation under all faults.
+struct Matrix {
+    stage: Stage,
+    name: &'static str,
+    act: Act,
+    /// It fits one transaction.
+    is_atomic: bool,
+    /// Repeating it after it was done changes nothing more.
+    is_idempotent: bool,
+    clock: Duration,
+    before: Contents,
+    told_before: String,
+    clean: Told,
+    told_after: String,
+    told_end: String,
+    checked: BTreeSet<String>,
+    runs: usize,
+    wrong: Vec<String>,
+}
+
+impl Matrix {
+    fn new(operation: Operation) -> Self {
+        let mut stage =
+            Stage::new(Setup { actors: 1, sdk_attempts: 1, token_cache: Duration::ZERO });
+        let act = (operation.prepare)(&stage);
+        stage.actors[0].wire.heal();
+        let clock = stage.clock.passed();
+        let before = stage.snapshot();
+        stage.recycle();
+        let clean = now(stage.acting(0, &act, 7));
+        let name = operation.name;
+        assert_eq!(clean.status, operation.status, "{name}: {clean:?}");
+        let after = stage.contents();
+        let jobs = job_keys(&stage, &after);
+        assert!(jobs.is_empty(), "{name}: {jobs:?}");
+        assert_eq!(judge(&stage, &after), Vec::<String>::new(), "{name}");
+        Self {
+            name,
+            is_atomic: operation.is_atomic,
+            is_idempotent: operation.is_idempotent,
+            clock,
+            told_before: told(&before, true),
+            told_after: renamed(&stage, &before, &after, true),
+            told_end: renamed(&stage, &before, &after, false),
+            before,
+            clean,
+            checked: BTreeSet::new(),
+            runs: 0,
+            wrong: Vec::new(),
+            act,
+            stage,
+        }
+    }
+
+    fn each_call(&mut self, (fault, when, lasting): Sort) {
+        if self.act.is_read() && when == When::After && fault != Fault::Truncated {
+            // It has no effect that could be lost.
+            return;
+        }
+        for call in 0..CALLS_MAX {
+            let plan = Plan { call, lasting, fault, when };
+            self.stage.restore(self.clock);
+            self.stage.recycle();
+            self.stage.actors[0].wire.spoil_by(plan);
+            let answer = now(self.stage.acting(0, &self.act, 7));
+            let (calls, fired) = self.stage.actors[0].wire.counted();
+            if calls <= call {
+                return;
+            }
+            if fired > 0 {
+                self.runs += 1;
+                let wrong = self.look(plan, &answer);
+                let name = self.name;
+                let told = wrong.into_iter().map(|what| format!("{name} with {plan:?}: {what}"));
+                self.wrong.extend(told);
+            }
+        }
+        panic!("{}: it makes no end of calls", self.name);
+    }
+
+    /// What is wrong after a run with a fault, its repetition, and the scheduled job.
+    fn look(&mut self, plan: Plan, answer: &Told) -> Vec<String> {
+        let mut wrong = Vec::new();
+        self.stage.actors[0].wire.heal();
+        let between = self.stage.contents();
+        let told_between = renamed(&self.stage, &self.before, &between, true);
+        let is_broken = matches!(plan.fault, Fault::ExpiredToken | Fault::NoTable);
+        let done = answer.status == self.clean.status;
+        if !done && ![429, 503].contains(&answer.status) && !(is_broken && answer.status == 500) {
+            wrong.push(format!("answered {answer:?}"));
+        }
+        let is_http = matches!(self.act, Act::Http { .. });
+        if is_http && answer.status == 503 && !waits(answer) {
+            wrong.push("it does not say when to come again".to_owned());
+        }
+        if done && self.act.is_read() && answer.body != self.clean.body {
+            wrong.push(format!("it shows {} instead of {}", answer.body, self.clean.body));
+        }
+        if self.is_atomic {
+            let is_after = told_between == self.told_after;
+            if !is_after && (done || told_between != self.told_before) {
+                wrong.push(format!("answered {}, and there is {told_between}", answer.status));
+            }
+        }
+        wrong.extend(judge(&self.stage, &between));
+        let again = now(self.stage.acting(0, &self.act, 8));
+        let allowed = match self.act {
+            Act::Http { method: "POST", .. } | Act::CreateTenant(_) => 409,
+            Act::Http { method: "DELETE", .. } => 404,
+            _ => self.clean.status,
+        };
+        if again.status != self.clean.status && again.status != allowed {
+            wrong.push(format!("the repetition was answered {again:?}"));
+        }
+        let mut end = self.stage.contents();
+        if !job_keys(&self.stage, &end).is_empty() {
+            let done = self.stage.finish();
+            if done.status != 200 {
+                wrong.push(format!("the job ends with {done:?}"));
+            }
+            end = self.stage.contents();
+        }
+        let jobs = job_keys(&self.stage, &end);
+        if !jobs.is_empty() {
+            wrong.push(format!("jobs are left: {jobs:?}"));
+        }
+        wrong.extend(judge(&self.stage, &end));
+        let counted = self.is_atomic && self.is_idempotent;
+        let told_end = renamed(&self.stage, &self.before, &end, counted);
+        let wanted = if counted { &self.told_after } else { &self.told_end };
+        if told_end != *wanted {
+            wrong.push(format!("the end is {told_end}\ninstead of {wanted}"));
+        }
+        if self.checked.insert(told_end) {
+            wrong.extend(self.stage.check());
+        }
+        wrong
+    }
+}
+
+fn waits(answer: &Told) -> bool {
+    let seconds = answer.retry_after.as_ref().and_then(|after| after.parse::<u64>().ok());
+    seconds.is_some_and(|seconds| seconds > 0)
+}
+
+fn job_keys(stage: &Stage, contents: &Contents) -> Vec<String> {
+    let keys = contents.keys(stage.tenant.as_str()).into_iter();
+    keys.filter(|key| key.starts_with("work#")).map(ToOwned::to_owned).collect()
+}
+
+/// The contents as they are told, with the ids that are new under names of their own.
+fn renamed(stage: &Stage, before: &Contents, contents: &Contents, counted: bool) -> String {
+    let tenant = stage.tenant.as_str();
+    let old = ids_of(before, tenant);
+    let mut text = told(contents, counted);
+    for (number, id) in ids_of(contents, tenant).difference(&old).enumerate() {
+        text = text.replace(id.as_str(), &format!("~new{number}"));
+    }
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
+}

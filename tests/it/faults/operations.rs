@@ -1,0 +1,254 @@
+//! The operations that are run under faults, each with what has to be there before.
+
+use serde_json::{Value, json};
+
+use crate::races::{entries, on_members, replacing};
+use crate::stage::{Act, Fault, Plan, Stage, When};
+
+/// An operation, and what makes it worth running.
+pub(super) struct Operation {
+    pub(super) name: &'static str,
+    /// Fills the stage, and says what is done then.
+    pub(super) prepare: Box<dyn Fn(&Stage) -> Act>,
+    /// How it is answered without a fault.
+    pub(super) status: u16,
+    pub(super) is_atomic: bool,
+    pub(super) is_idempotent: bool,
+}
+
+fn operation(
+    name: &'static str,
+    status: u16,
+    prepare: impl Fn(&Stage) -> Act + 'static,
+) -> Operation {
+    let prepare = Box::new(prepare);
+    Operation { name, prepare, status, is_atomic: true, is_idempotent: true }
+}
+
+/// One that takes more than one transaction.
+fn large(name: &'static str, status: u16, prepare: impl Fn(&Stage) -> Act + 'static) -> Operation {
+    Operation { is_atomic: false, ..operation(name, status, prepare) }
+}
+
+/// Ida in three groups, Bob and Eva in one of them, Max in none.
+struct People {
+    ida: String,
+    bob: String,
+    eva: String,
+    max: String,
+    staff: String,
+}
+
+fn people(stage: &Stage) -> People {
+    let [ida, bob, eva, max] = ["ida", "bob", "eva", "max"].map(|n| stage.user(&mail(n)));
+    let all = [ida.clone(), bob.clone(), eva.clone()];
+    let staff = stage.group("Staff", &all);
+    for name in ["Crew", "Band"] {
+        stage.group(name, std::slice::from_ref(&ida));
+    }
+    People { ida, bob, eva, max, staff }
+}
+
+fn mail(name: &str) -> String {
+    format!("{name}@ex.test")
+}
+
+fn crowd(stage: &Stage, how_many: usize) -> Vec<String> {
+    (0..how_many).map(|number| stage.user(&mail(&format!("p{number}")))).collect()
+}
+
+fn on_user(
+    name: &'static str,
+    (method, status): (&'static str, u16),
+    body: impl Fn(&People) -> Value + 'static,
+) -> Operation {
+    operation(name, status, move |stage| {
+        let people = people(stage);
+        Act::http(method, format!("/Users/{}", people.ida), body(&people))
+    })
+}
+
+fn on_group(
+    name: &'static str,
+    (method, status): (&'static str, u16),
+    body: impl Fn(&People) -> Value + 'static,
+) -> Operation {
+    operation(name, status, move |stage| {
+        let people = people(stage);
+        Act::http(method, format!("/Groups/{}", people.staff), body(&people))
+    })
+}
+
+/// Requests of one transaction.
+pub(super) fn requests() -> Vec<Operation> {
+    let one = |id: &String| std::slice::from_ref(id).to_vec();
+    vec![
+        operation("POST a user", 201, |_| {
+            let emails = json!([{"value": mail("new")}, {"value": mail("newer")}]);
+            Act::http("POST", "/Users", json!({"userName": mail("new"), "emails": emails}))
+        }),
+        on_user("PUT a user", ("PUT", 200), |_| json!({"userName": mail("ida"), "title": "Chair"})),
+        on_user(
+            "PUT a user under another name",
+            ("PUT", 200),
+            |_| json!({"userName": mail("ib"), "emails": [{"value": mail("ib")}]}),
+        ),
+        on_user("PATCH an attribute", ("PATCH", 200), |_| replacing("title", "Director")),
+        on_user("rename a user", ("PATCH", 200), |_| replacing("userName", &mail("ib"))),
+        on_user("rename by letter case", ("PATCH", 200), |_| replacing("userName", &mail("IDA"))),
+        on_user(
+            "disable a user",
+            ("PATCH", 200),
+            |_| json!({"Operations": [{"op": "replace", "value": {"active": false}}]}),
+        ),
+        operation("DELETE a user without groups", 204, |stage| {
+            Act::http("DELETE", format!("/Users/{}", people(stage).max), Value::Null)
+        }),
+        on_user("DELETE a user with 3 groups", ("DELETE", 204), |_| Value::Null),
+        operation("POST a group without members", 201, |_| {
+            Act::http("POST", "/Groups", json!({"displayName": "New"}))
+        }),
+        operation("POST a group with 3 members", 201, |stage| {
+            let people = people(stage);
+            let members = entries(&[people.ida, people.max, people.staff]);
+            Act::http("POST", "/Groups", json!({"displayName": "New", "members": members}))
+        }),
+        on_group("add a member", ("PATCH", 204), move |people| {
+            on_members("add", &one(&people.max))
+        }),
+        on_group("remove a member", ("PATCH", 204), move |people| {
+            on_members("remove", &one(&people.bob))
+        }),
+        on_group("replace the members", ("PATCH", 204), |people| {
+            on_members("replace", &[people.max.clone(), people.eva.clone()])
+        }),
+        on_group(
+            "PUT a group",
+            ("PUT", 200),
+            |people| json!({"displayName": "Crowd", "members": entries(&[people.max.clone()])}),
+        ),
+        on_group("rename a group", ("PATCH", 204), |_| replacing("displayName", "Personnel")),
+        on_group("DELETE a group with 3 members", ("DELETE", 204), |_| Value::Null),
+        operation("link an account", 200, |stage| Act::Link {
+            id: people(stage).ida,
+            app_id: "account-7",
+        }),
+    ]
+}
+
+/// Reads by id, and lists by each plan.
+pub(super) fn reads() -> Vec<Operation> {
+    let list = |name: &'static str, target: fn(&People) -> String| {
+        operation(name, 200, move |stage| {
+            let people = people(stage);
+            let body = json!({"userName": mail("kim"), "externalId": "kim"});
+            stage.act(0, &Act::http("POST", "/Users", body));
+            Act::http("GET", target(&people), Value::Null)
+        })
+    };
+    vec![
+        list("GET a user", |people| format!("/Users/{}?attributes=groups", people.ida)),
+        list("GET a group", |people| format!("/Groups/{}", people.staff)),
+        list("list a page of users", |_| "/Users?startIndex=2&count=2".to_owned()),
+        list("list groups", |_| "/Groups".to_owned()),
+        list("list by id", |people| format!("/Users?filter=id+eq+%22{}%22", people.ida)),
+        list("list by userName", |_| "/Users?filter=userName+eq+%22IDA@ex.test%22".to_owned()),
+        list("list by e-mail", |_| "/Users?filter=emails.value+eq+%22ida@ex.test%22".to_owned()),
+        list("list by externalId", |_| "/Users?filter=externalId+eq+%22kim%22".to_owned()),
+        list("list by group", |people| {
+            format!("/Users?filter=groups.value+eq+%22{}%22", people.staff)
+        }),
+        list("list groups by name", |_| "/Groups?filter=displayName+eq+%22crew%22".to_owned()),
+        list("list groups by member", |people| {
+            format!("/Groups?filter=members.value+eq+%22{}%22", people.ida)
+        }),
+        list("list by nothing that has a key", |_| {
+            "/Users?filter=displayName+co+%22b%22".to_owned()
+        }),
+    ]
+}
+
+/// Requests of several transactions, or of one as large as it can be.
+pub(super) fn with_many() -> Vec<Operation> {
+    let grown = |how_many: usize| {
+        move |stage: &Stage| {
+            let people = crowd(stage, how_many + 1);
+            let group = stage.group("Staff", &people[how_many..]);
+            let body = on_members("add", &people[..how_many]);
+            Act::http("PATCH", format!("/Groups/{group}"), body)
+        }
+    };
+    vec![
+        large("DELETE a user with 20 groups", 204, |stage| {
+            let ida = stage.user(&mail("ida"));
+            for number in 0..20 {
+                stage.group(&format!("G{number}"), std::slice::from_ref(&ida));
+            }
+            Act::http("DELETE", format!("/Users/{ida}"), Value::Null)
+        }),
+        large("POST a group with 40 members", 201, |stage| {
+            let body = json!({"displayName": "New", "members": entries(&crowd(stage, 40))});
+            Act::http("POST", "/Groups", body)
+        }),
+        operation("add 30 members", 204, grown(30)),
+        large("add 70 members", 204, grown(70)),
+        large("replace 40 members by others", 204, |stage| {
+            let people = crowd(stage, 60);
+            let group = stage.group("Staff", &people[..40]);
+            Act::http("PATCH", format!("/Groups/{group}"), on_members("replace", &people[20..]))
+        }),
+        large("DELETE a group with 40 members", 204, |stage| {
+            let group = stage.group("Staff", &crowd(stage, 40));
+            Act::http("DELETE", format!("/Groups/{group}"), Value::Null)
+        }),
+        large("the job finishes a sweep", 200, |stage| {
+            let ida = stage.user(&mail("ida"));
+            for number in 0..20 {
+                stage.group(&format!("G{number}"), std::slice::from_ref(&ida));
+            }
+            let delete = Act::http("DELETE", format!("/Users/{ida}"), Value::Null);
+            interrupted(stage, &delete);
+            Act::Job
+        }),
+        large("the job gives up a group that never came", 200, |stage| {
+            let body = json!({"displayName": "New", "members": entries(&crowd(stage, 40))});
+            interrupted(stage, &Act::http("POST", "/Groups", body));
+            stage.pause(std::time::Duration::from_mins(1));
+            Act::Job
+        }),
+    ]
+}
+
+/// Does something and cuts the way to the store as soon as a job has been noted.
+fn interrupted(stage: &Stage, act: &Act) {
+    let keys =
+        || stage.snapshot().keys(stage.tenant.as_str()).iter().any(|key| key.starts_with("work#"));
+    for call in 0.. {
+        let (fault, when) = (Fault::Internal, When::Before);
+        stage.actors[0].wire.spoil_by(Plan { call, lasting: true, fault, when });
+        stage.act(0, act);
+        stage.actors[0].wire.heal();
+        if keys() {
+            return;
+        }
+    }
+}
+
+/// What the operator does.
+pub(super) fn operators() -> Vec<Operation> {
+    vec![
+        operation("create a tenant", 200, |_| Act::CreateTenant("initech")),
+        operation("disable the tenant", 200, |stage| {
+            stage.act(0, &Act::Issue("second"));
+            Act::Disable
+        }),
+        Operation {
+            is_idempotent: false,
+            ..operation("issue a token", 200, |_| Act::Issue("second"))
+        },
+        operation("revoke a token", 200, |stage| {
+            stage.act(0, &Act::Issue("second"));
+            Act::Revoke(stage.token_ids().pop().expect("two tokens"))
+        }),
+    ]
+}

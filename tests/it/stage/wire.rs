@@ -1,0 +1,494 @@
+//! Between SDK and engine: every store call in the test's hands. It lets calls through, spoils some of them as DynamoDB
+//! and networks do, or holds each one until the test lets it go.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_dynamodb::error::ConnectorError;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use dynoxide::Database;
+use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::HandClock;
+
+/// A way in which a call goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// Too much at once.
+    Throttled,
+    /// Another transaction holds the items (of a transaction; other calls are let through).
+    Conflict,
+    /// DynamoDB's own trouble, 500.
+    Internal,
+    /// The connection is reset before the answer.
+    Reset,
+    /// Half of an answer.
+    Truncated,
+    /// The credentials have expired.
+    ExpiredToken,
+    /// There is no such table.
+    NoTable,
+    /// A batch of which nothing was processed (other calls are let through).
+    Unprocessed,
+    /// A page of a query without items, after which more come (other calls are let through).
+    EmptyPage,
+}
+
+/// Whether the call has its effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum When {
+    /// It has not.
+    Before,
+    /// It has, and the answer is lost.
+    After,
+}
+
+/// Which calls go wrong.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// Counted from zero.
+    pub(crate) call: usize,
+    /// And all after it.
+    pub(crate) lasting: bool,
+    pub(crate) fault: Fault,
+    pub(crate) when: When,
+}
+
+/// One store call.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) operation: String,
+    body: Vec<u8>,
+    pub(crate) parsed: Arc<Value>,
+}
+
+/// What a call reads or writes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Item {
+    One(String),
+    /// All whose name begins so.
+    Prefix(String),
+}
+
+impl Item {
+    fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::One(one), Self::One(other)) => one == other,
+            (Self::One(one), Self::Prefix(prefix)) | (Self::Prefix(prefix), Self::One(one)) => {
+                one.starts_with(prefix.as_str())
+            }
+            (Self::Prefix(one), Self::Prefix(other)) => {
+                one.starts_with(other.as_str()) || other.starts_with(one.as_str())
+            }
+        }
+    }
+}
+
+/// The items that a call touches.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Footprint {
+    reads: Vec<Item>,
+    writes: Vec<Item>,
+}
+
+impl Footprint {
+    /// Whether the order of the two can make a difference: one writes what the other reads or writes.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let any = |left: &[Item], right: &[Item]| {
+            left.iter().any(|one| right.iter().any(|other| one.meets(other)))
+        };
+        any(&self.writes, &other.writes)
+            || any(&self.writes, &other.reads)
+            || any(&self.reads, &other.writes)
+    }
+}
+
+impl Call {
+    fn read(request: &HttpRequest) -> Self {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let body = request.body().bytes().unwrap_or_default().to_vec();
+        Self {
+            operation: target.split('.').nth(1).unwrap_or_default().to_owned(),
+            parsed: Arc::new(serde_json::from_slice(&body).unwrap_or(Value::Null)),
+            body,
+        }
+    }
+
+    /// Whether it is a transaction.
+    pub(crate) fn is_transaction(&self) -> bool {
+        self.operation == "TransactWriteItems"
+    }
+
+    /// The items that a transaction names, one an action, in order.
+    pub(crate) fn named(&self) -> Vec<String> {
+        let actions = self.parsed["TransactItems"].as_array().into_iter().flatten();
+        let actions = actions.filter_map(|action| action.as_object()?.values().next());
+        let key = |action: &Value| {
+            let key = action.get("Key").or_else(|| action.get("Item")).cloned();
+            name(action["TableName"].as_str().unwrap_or_default(), &key.unwrap_or_default())
+        };
+        actions.map(key).collect()
+    }
+
+    /// The names of the items that it may write.
+    fn written(&self) -> Vec<String> {
+        let table = self.parsed["TableName"].as_str().unwrap_or_default();
+        match self.operation.as_str() {
+            "UpdateItem" | "DeleteItem" => vec![name(table, &self.parsed["Key"])],
+            "PutItem" => vec![name(table, &self.parsed["Item"])],
+            "TransactWriteItems" => self.named(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What it touches. The activity is left out: it is written without a condition, and no request reads it.
+    pub(crate) fn footprint(&self) -> Footprint {
+        let body = &self.parsed;
+        let table = body["TableName"].as_str().unwrap_or_default();
+        let one = |key: &Value| vec![Item::One(name(table, key))];
+        let mut touched = Footprint::default();
+        match self.operation.as_str() {
+            "GetItem" => touched.reads = one(&body["Key"]),
+            "Query" => touched.reads = vec![queried(table, body)],
+            "BatchGetItem" => {
+                for (table, wanted) in body["RequestItems"].as_object().into_iter().flatten() {
+                    let keys = wanted["Keys"].as_array().into_iter().flatten();
+                    touched.reads.extend(keys.map(|key| Item::One(name(table, key))));
+                }
+            }
+            _ => touched.writes = self.written().into_iter().map(Item::One).collect(),
+        }
+        touched.writes.retain(|item| !matches!(item, Item::One(one) if one.ends_with(" activity")));
+        touched
+    }
+
+    /// In a few words, for people.
+    pub(crate) fn describe(&self) -> String {
+        let footprint = self.footprint();
+        let names = footprint.reads.iter().chain(&footprint.writes).map(|item| match item {
+            Item::One(one) | Item::Prefix(one) => one.clone(),
+        });
+        format!("{} {}", self.operation, names.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// An item's table and key in one text.
+fn name(table: &str, key: &Value) -> String {
+    let part = |name: &str| key[name]["S"].as_str();
+    match (part("tenant"), part("key").or(part("at")), part("digest")) {
+        (Some(tenant), Some(key), _) => format!("{table} {tenant} {key}"),
+        (_, _, Some(digest)) => format!("{table} {digest}"),
+        _ => panic!("no key: {key}"),
+    }
+}
+
+/// What a query reads: a prefix of a partition; through an index, the whole partition.
+fn queried(table: &str, body: &Value) -> Item {
+    let values = &body["ExpressionAttributeValues"];
+    let value = |name: &str| values[name]["S"].as_str().unwrap_or_default();
+    let prefix = if body["IndexName"].is_null() { value(":p") } else { "" };
+    Item::Prefix(format!("{table} {} {prefix}", value(":t")))
+}
+
+type Reply = Result<(u16, String), ConnectorError>;
+
+/// The embedded engine, called without a socket, and DynamoDB's memory of client tokens, which several wires share.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    database: Database,
+    clock: Arc<HandClock>,
+    tokens: Arc<Mutex<HashMap<String, String>>>,
+    dirty: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl Engine {
+    pub(crate) fn new(database: Database, clock: Arc<HandClock>) -> Self {
+        Self { database, clock, tokens: Arc::default(), dirty: Arc::default() }
+    }
+
+    /// Runs a call, which takes a millisecond by the clock.
+    fn run(&self, call: &Call) -> (u16, String) {
+        let database = &self.database;
+        self.clock.tick();
+        self.dirty.lock().unwrap().extend(call.written());
+        macro_rules! run {
+            ($method:ident) => {
+                serde_json::from_slice(&call.body).map_err(|error| error.to_string()).map(
+                    |request| {
+                        database
+                            .$method(request)
+                            .map(|answer| serde_json::to_string(&answer).expect("it is JSON"))
+                    },
+                )
+            };
+        }
+        let done = match call.operation.as_str() {
+            "GetItem" => run!(get_item),
+            "PutItem" => run!(put_item),
+            "UpdateItem" => run!(update_item),
+            "DeleteItem" => run!(delete_item),
+            "Query" => run!(query),
+            "BatchGetItem" => run!(batch_get_item),
+            "ListTables" => run!(list_tables),
+            "CreateTable" => run!(create_table),
+            "DescribeTable" => run!(describe_table),
+            "UpdateTimeToLive" => run!(update_time_to_live),
+            "DescribeTimeToLive" => run!(describe_time_to_live),
+            "TransactWriteItems" => Ok(self.transact(call)),
+            other => Err(format!("no such operation: {other}")),
+        };
+        match done.unwrap_or_else(|problem| panic!("{}: {problem}", call.operation)) {
+            Ok(answer) => (200, answer),
+            Err(error) => (error.status_code(), error.to_json()),
+        }
+    }
+
+    /// A token that has been used repeats no effect. The engine's own memory of them grows with each transaction.
+    fn transact(&self, call: &Call) -> Result<String, dynoxide::DynoxideError> {
+        let token = call.parsed["ClientRequestToken"].as_str().unwrap_or_default();
+        let mut request: TransactWriteItemsRequest =
+            serde_json::from_slice(&call.body).expect("a transaction");
+        request.client_request_token = None;
+        match self.tokens.lock().unwrap().entry(token.to_owned()) {
+            Entry::Occupied(answer) => Ok(answer.get().clone()),
+            Entry::Vacant(free) => {
+                let answer = self.database.transact_write_items(request)?;
+                let answer = serde_json::to_string(&answer).expect("it is JSON");
+                Ok(free.insert(answer).clone())
+            }
+        }
+    }
+
+    /// The names of the items that may have changed since this was asked last.
+    pub(crate) fn take_dirty(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.dirty.lock().unwrap())
+    }
+
+    /// See [`Engine::take_dirty`]; they stay.
+    pub(crate) fn dirty(&self) -> BTreeSet<String> {
+        self.dirty.lock().unwrap().clone()
+    }
+
+    pub(crate) fn forget_tokens(&self) {
+        self.tokens.lock().unwrap().clear();
+    }
+}
+
+/// A call that waits to be let through.
+struct Held {
+    call: Call,
+    reply: oneshot::Sender<Reply>,
+}
+
+#[derive(Default)]
+struct State {
+    holds: bool,
+    held: VecDeque<Held>,
+    plan: Option<Plan>,
+    calls: usize,
+    fired: usize,
+    log: Vec<String>,
+    logs: bool,
+}
+
+/// One actor's way to the engine.
+#[derive(Clone)]
+pub(crate) struct Wire {
+    engine: Engine,
+    state: Arc<Mutex<State>>,
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let call = Call::read(&request);
+        let mut state = self.state.lock().unwrap();
+        if state.holds {
+            let (reply, waiting) = oneshot::channel();
+            state.held.push_back(Held { call, reply });
+            return HttpConnectorFuture::new(async move {
+                // The answer of a call that is never let through never comes.
+                let Ok(reply) = waiting.await else { return std::future::pending().await };
+                answered(reply)
+            });
+        }
+        let number = state.calls;
+        state.calls += 1;
+        let spoilt = state.plan.filter(|plan| {
+            let named = if plan.lasting { number >= plan.call } else { number == plan.call };
+            named && applies(plan.fault, &call)
+        });
+        if spoilt.is_some() {
+            state.fired += 1;
+        }
+        if state.logs {
+            state.log.push(call.describe());
+        }
+        drop(state);
+        let reply = match spoilt {
+            None => Ok(self.engine.run(&call)),
+            Some(plan) => self.spoil(&call, plan),
+        };
+        HttpConnectorFuture::ready(answered(reply))
+    }
+}
+
+impl Wire {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Self { engine, state: Arc::default() }
+    }
+
+    /// As the SDK wants it.
+    pub(crate) fn client(&self) -> SharedHttpClient {
+        let connector = SharedHttpConnector::new(self.clone());
+        http_client_fn(move |_, _| connector.clone())
+    }
+
+    /// Everything goes through.
+    pub(crate) fn heal(&self) {
+        *self.state.lock().unwrap() = State::default();
+        self.engine.forget_tokens();
+    }
+
+    /// From now on, what the plan says goes wrong.
+    pub(crate) fn spoil_by(&self, plan: Plan) {
+        *self.state.lock().unwrap() = State { plan: Some(plan), ..State::default() };
+    }
+
+    /// From now on every call is held.
+    pub(crate) fn hold(&self) {
+        *self.state.lock().unwrap() = State { holds: true, ..State::default() };
+    }
+
+    /// From now on what is called is written down.
+    pub(crate) fn listen(&self) {
+        *self.state.lock().unwrap() = State { logs: true, ..State::default() };
+    }
+
+    /// What was called since [`Wire::listen`].
+    pub(crate) fn heard(&self) -> Vec<String> {
+        self.state.lock().unwrap().log.clone()
+    }
+
+    /// How many calls there were since the plan was made, and how many went wrong.
+    pub(crate) fn counted(&self) -> (usize, usize) {
+        let state = self.state.lock().unwrap();
+        (state.calls, state.fired)
+    }
+
+    /// The call that waits.
+    pub(crate) fn waiting(&self) -> Option<Call> {
+        let state = self.state.lock().unwrap();
+        assert!(state.held.len() <= 1, "a request makes one store call after the other");
+        state.held.front().map(|held| held.call.clone())
+    }
+
+    /// Lets the waiting call through.
+    pub(crate) fn release(&self) {
+        let held = self.state.lock().unwrap().held.pop_front().expect("a call waits");
+        // Whoever asked may be gone.
+        drop(held.reply.send(Ok(self.engine.run(&held.call))));
+    }
+
+    /// Cancels the waiting transaction because another one holds some of its items.
+    pub(crate) fn cancel(&self, others: &[String]) {
+        let held = self.state.lock().unwrap().held.pop_front().expect("a call waits");
+        drop(held.reply.send(Ok(conflict(&held.call, others))));
+    }
+
+    fn spoil(&self, call: &Call, plan: Plan) -> Reply {
+        let done = match plan.when {
+            When::Before => None,
+            When::After => Some(self.engine.run(call)),
+        };
+        match plan.fault {
+            Fault::Throttled => {
+                Ok(error(400, "ProvisionedThroughputExceededException", &json!({})))
+            }
+            Fault::Conflict => Ok(conflict(call, &call.named())),
+            Fault::Internal => Ok(error(500, "InternalServerError", &json!({}))),
+            Fault::Reset => Err(ConnectorError::io("connection reset by the test".into())),
+            Fault::Truncated => {
+                let (status, body) = done.unwrap_or((200, "{\"ConsumedCapacity\":{}}".to_owned()));
+                // One byte at least: an empty body of the promised length zero is none that was cut.
+                Ok((status, body.chars().take((body.len() / 2).max(1)).collect()))
+            }
+            Fault::ExpiredToken => Ok(error(400, "ExpiredTokenException", &json!({}))),
+            Fault::NoTable => Ok(error(400, "ResourceNotFoundException", &json!({}))),
+            Fault::Unprocessed => {
+                let asked = call.parsed["RequestItems"].clone();
+                Ok((200, json!({"Responses": {}, "UnprocessedKeys": asked}).to_string()))
+            }
+            Fault::EmptyPage => {
+                let Item::Prefix(prefix) =
+                    queried(call.parsed["TableName"].as_str().unwrap_or_default(), &call.parsed)
+                else {
+                    panic!("a query")
+                };
+                let mut parts = prefix.splitn(3, ' ').skip(1);
+                let (tenant, key) = (parts.next().unwrap(), parts.next().unwrap());
+                let mut next = json!({"tenant": {"S": tenant}, "key": {"S": key}});
+                if call.parsed["ExclusiveStartKey"].is_object() {
+                    next = call.parsed["ExclusiveStartKey"].clone();
+                }
+                let page =
+                    json!({"Items": [], "Count": 0, "ScannedCount": 0, "LastEvaluatedKey": next});
+                Ok((200, page.to_string()))
+            }
+        }
+    }
+}
+
+/// Whether a call can go wrong in that way.
+fn applies(fault: Fault, call: &Call) -> bool {
+    match fault {
+        Fault::Conflict => call.is_transaction(),
+        Fault::Unprocessed => call.operation == "BatchGetItem",
+        // A begin for the empty prefix or the index would be no key.
+        Fault::EmptyPage => {
+            let values = &call.parsed["ExpressionAttributeValues"];
+            call.operation == "Query" && values[":p"]["S"].as_str().is_some_and(|p| !p.is_empty())
+        }
+        Fault::Throttled
+        | Fault::Internal
+        | Fault::Reset
+        | Fault::Truncated
+        | Fault::ExpiredToken
+        | Fault::NoTable => true,
+    }
+}
+
+fn conflict(call: &Call, others: &[String]) -> (u16, String) {
+    let others: BTreeSet<&String> = others.iter().collect();
+    let code = |item| if others.contains(item) { "TransactionConflict" } else { "None" };
+    let reasons: Vec<Value> = call.named().iter().map(|item| json!({"Code": code(item)})).collect();
+    error(400, "TransactionCanceledException", &json!({"CancellationReasons": reasons}))
+}
+
+fn error(status: u16, code: &str, more: &Value) -> (u16, String) {
+    let mut body = more.clone();
+    body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{code}"));
+    body["message"] = json!("injected by the test");
+    (status, body.to_string())
+}
+
+fn answered(reply: Reply) -> Result<HttpResponse, ConnectorError> {
+    let (status, body) = reply?;
+    let status = status.try_into().expect("a status");
+    let mut response = HttpResponse::new(status, body.into());
+    response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    Ok(response)
+}
