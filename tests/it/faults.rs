@@ -11,10 +11,11 @@ mod operations;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+pub(crate) use operations::interrupted;
 use operations::{Operation, operators, reads, requests, with_many};
 
 use crate::stage::{
-    Act, Contents, Fault, Plan, Setup, Stage, Told, When, ids_of, judge, now, told,
+    Act, Contents, Fault, Plan, Setup, Stage, TENANT, Told, When, judge, now, told_since,
 };
 
 /// A way in which calls go wrong: the sort, when, and whether all calls after it do as well.
@@ -133,7 +134,7 @@ impl Matrix {
         let before = stage.snapshot();
         stage.recycle();
         let clean = now(stage.acting(0, &act, 7));
-        let name = operation.name;
+        let (name, tenant) = (operation.name, TENANT);
         assert_eq!(clean.status, operation.status, "{name}: {clean:?}");
         let after = stage.contents();
         let jobs = job_keys(&stage, &after);
@@ -144,9 +145,9 @@ impl Matrix {
             is_atomic: operation.is_atomic,
             is_idempotent: operation.is_idempotent,
             clock,
-            told_before: told(&before, true),
-            told_after: renamed(&stage, &before, &after, true),
-            told_end: renamed(&stage, &before, &after, false),
+            told_before: told_since(&before, &before, (tenant, true)),
+            told_after: told_since(&before, &after, (tenant, true)),
+            told_end: told_since(&before, &after, (tenant, false)),
             before,
             clean,
             checked: BTreeSet::new(),
@@ -186,9 +187,10 @@ impl Matrix {
     /// What is wrong after a run with a fault, its repetition, and the scheduled job.
     fn look(&mut self, plan: Plan, answer: &Told) -> Vec<String> {
         let mut wrong = Vec::new();
+        let tenant = TENANT;
         self.stage.actors[0].wire.heal();
         let between = self.stage.contents();
-        let told_between = renamed(&self.stage, &self.before, &between, true);
+        let told_between = told_since(&self.before, &between, (tenant, true));
         let is_broken = matches!(plan.fault, Fault::ExpiredToken | Fault::NoTable);
         let done = answer.status == self.clean.status;
         if !done && ![429, 503].contains(&answer.status) && !(is_broken && answer.status == 500) {
@@ -231,7 +233,7 @@ impl Matrix {
         }
         wrong.extend(judge(&self.stage, &end));
         let counted = self.is_atomic && self.is_idempotent;
-        let told_end = renamed(&self.stage, &self.before, &end, counted);
+        let told_end = told_since(&self.before, &end, (tenant, counted));
         let wanted = if counted { &self.told_after } else { &self.told_end };
         if told_end != *wanted {
             wrong.push(format!("the end is {told_end}\ninstead of {wanted}"));
@@ -251,17 +253,4 @@ fn waits(answer: &Told) -> bool {
 fn job_keys(stage: &Stage, contents: &Contents) -> Vec<String> {
     let keys = contents.keys(stage.tenant.as_str()).into_iter();
     keys.filter(|key| key.starts_with("work#")).map(ToOwned::to_owned).collect()
-}
-
-/// The contents as they are told, with the ids that are new under names of their own.
-fn renamed(stage: &Stage, before: &Contents, contents: &Contents, counted: bool) -> String {
-    let tenant = stage.tenant.as_str();
-    let old = ids_of(before, tenant);
-    let mut text = told(contents, counted);
-    for (number, id) in ids_of(contents, tenant).difference(&old).enumerate() {
-        text = text.replace(id.as_str(), &format!("~new{number}"));
-    }
-    let mut lines: Vec<&str> = text.lines().collect();
-    lines.sort_unstable();
-    lines.join("\n")
 }

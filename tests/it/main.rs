@@ -27,6 +27,8 @@ mod exchanges;
 mod feed;
 mod fixtures;
 mod faults;
+mod histories;
+mod interleavings;
 mod lambda;
 mod laws;
 mod limiter;

@@ -36,9 +36,12 @@ use scim_endpoint::scim::resource::ResourceId;
 use scim_endpoint::store::{Cx, Store, StoreError, Tables, TenantId};
 use serde_json::{Value, json};
 
-pub(crate) use contents::{Contents, ids_of, told};
+pub(crate) use contents::{Contents, told_since};
 pub(crate) use judge::judge;
-pub(crate) use wire::{Call, Fault, Plan, When, Wire};
+pub(crate) use wire::{Fault, Footprint, Plan, When, Wire};
+
+/// The one tenant whose requests are made.
+pub(crate) const TENANT: &str = "acme";
 
 const BASE_PATH: &str = "/scim/v2";
 /// Polls of a future that waits for nothing from outside; more means that it waits for what never comes.
@@ -212,7 +215,7 @@ impl Stage {
             clock,
             actors: (0..setup.actors).map(actor).collect(),
             tables: tables.clone(),
-            tenant: TenantId::parse("acme").unwrap(),
+            tenant: TenantId::parse(TENANT).unwrap(),
             token: String::new(),
             rounds: AtomicU64::new(1 << 32),
             engine,

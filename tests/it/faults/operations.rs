@@ -220,7 +220,7 @@ pub(super) fn with_many() -> Vec<Operation> {
 }
 
 /// Does something and cuts the way to the store as soon as a job has been noted.
-fn interrupted(stage: &Stage, act: &Act) {
+pub(crate) fn interrupted(stage: &Stage, act: &Act) {
     let keys =
         || stage.snapshot().keys(stage.tenant.as_str()).iter().any(|key| key.starts_with("work#"));
     for call in 0.. {

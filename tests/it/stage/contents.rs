@@ -234,7 +234,7 @@ const COUNTED: [&str; 2] = ["version", "settingsVersion"];
 
 /// The contents without what differs between two runs that did the same: a line an item. With `counted`, how often
 /// something was written counts.
-pub(crate) fn told(contents: &Contents, counted: bool) -> String {
+fn told(contents: &Contents, counted: bool) -> String {
     let mut lines = BTreeSet::new();
     let mut totals: BTreeMap<String, i64> = BTreeMap::new();
     let mut labels = BTreeMap::new();
@@ -290,9 +290,34 @@ fn sorted(value: &Value) -> String {
     }
 }
 
-/// The ids of a tenant's users and groups.
-pub(crate) fn ids_of(contents: &Contents, tenant: &str) -> BTreeSet<String> {
-    let keys = contents.keys(tenant).into_iter();
-    let ids = keys.filter_map(|key| key.strip_prefix("id#").or_else(|| key.strip_prefix("group#")));
-    ids.map(ToOwned::to_owned).collect()
+impl Contents {
+    /// The ids of a tenant's users and groups, each with the name that it goes by.
+    fn resources(&self, tenant: &str) -> BTreeMap<String, String> {
+        let named = of(&self.directory, tenant).filter_map(|(key, item)| {
+            if let Some(id) = key.strip_prefix("id#") {
+                return Some((id.to_owned(), item.value["ref"]["S"].to_string()));
+            }
+            let name = item.value["displayName"]["S"].as_str().unwrap_or_default();
+            Some((key.strip_prefix("group#")?.to_owned(), format!("group {name}")))
+        });
+        named.collect()
+    }
+}
+
+/// As [`told`], with the ids that were not there `before` replaced by what they stand for: an id tells the time.
+pub(crate) fn told_since(
+    before: &Contents,
+    contents: &Contents,
+    (tenant, counted): (&str, bool),
+) -> String {
+    let old = before.resources(tenant);
+    let mut text = told(contents, counted);
+    for (id, name) in contents.resources(tenant) {
+        if !old.contains_key(&id) {
+            text = text.replace(&id, &format!("~{name}~"));
+        }
+    }
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines.join("\n")
 }

@@ -122,6 +122,11 @@ impl Call {
         }
     }
 
+    /// Whether it can change something.
+    pub(crate) fn is_write(&self) -> bool {
+        !self.written().is_empty()
+    }
+
     /// Whether it is a transaction.
     pub(crate) fn is_transaction(&self) -> bool {
         self.operation == "TransactWriteItems"
@@ -401,6 +406,17 @@ impl Wire {
         let held = self.state.lock().unwrap().held.pop_front().expect("a call waits");
         // Whoever asked may be gone.
         drop(held.reply.send(Ok(self.engine.run(&held.call))));
+    }
+
+    /// Lets the waiting call go wrong, if it can in that way.
+    pub(crate) fn release_spoilt(&self, plan: Plan) {
+        let held = self.state.lock().unwrap().held.pop_front().expect("a call waits");
+        let reply = if applies(plan.fault, &held.call) {
+            self.spoil(&held.call, plan)
+        } else {
+            Ok(self.engine.run(&held.call))
+        };
+        drop(held.reply.send(reply));
     }
 
     /// Cancels the waiting transaction because another one holds some of its items.

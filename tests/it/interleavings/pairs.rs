@@ -1,0 +1,274 @@
+//! The pairs of operations that can meet, each with what has to be there before.
+
+use serde_json::{Value, json};
+
+use crate::races::{entries, on_members, replacing};
+use crate::stage::{Act, Stage};
+
+/// Two operations that can meet.
+pub(super) struct Pair {
+    pub(super) name: &'static str,
+    /// Fills the stage, and says what the two do then.
+    pub(super) prepare: Box<dyn Fn(&Stage) -> [Act; 2]>,
+    /// Both read the token each time, because that is what it is about.
+    pub(super) is_cold: bool,
+    /// How often a resource was written counts.
+    pub(super) is_counted: bool,
+    /// Answers that are right although neither order gives them; with a crash or without.
+    pub(super) may_be: fn(&[String], bool) -> bool,
+}
+
+fn pair(name: &'static str, prepare: impl Fn(&Stage) -> [Act; 2] + 'static) -> Pair {
+    let prepare = Box::new(prepare);
+    Pair { name, prepare, is_cold: false, is_counted: true, may_be: |_, _| false }
+}
+
+fn mail(name: &str) -> String {
+    format!("{name}@ex.test")
+}
+
+fn create(name: &str) -> Act {
+    let body = json!({"userName": mail(name), "emails": [{"value": mail(name)}]});
+    Act::http("POST", "/Users", body)
+}
+
+fn create_group(name: &str, members: &[String]) -> Act {
+    Act::http("POST", "/Groups", json!({"displayName": name, "members": entries(members)}))
+}
+
+fn patch_user(id: &str, body: Value) -> Act {
+    Act::http("PATCH", format!("/Users/{id}"), body)
+}
+
+fn rename(id: &str, name: &str) -> Act {
+    patch_user(id, replacing("userName", &mail(name)))
+}
+
+fn retitle(id: &str) -> Act {
+    patch_user(id, replacing("title", "Chair"))
+}
+
+fn patch_group(id: &str, body: Value) -> Act {
+    Act::http("PATCH", format!("/Groups/{id}"), body)
+}
+
+fn on_member(op: &str, group: &str, member: &str) -> Act {
+    patch_group(group, on_members(op, &[member.to_owned()]))
+}
+
+fn rename_group(id: &str, name: &str) -> Act {
+    patch_group(id, replacing("displayName", name))
+}
+
+fn delete_user(id: &str) -> Act {
+    Act::http("DELETE", format!("/Users/{id}"), Value::Null)
+}
+
+fn delete_group(id: &str) -> Act {
+    Act::http("DELETE", format!("/Groups/{id}"), Value::Null)
+}
+
+/// Pairs about people.
+pub(super) fn people() -> Vec<Pair> {
+    let two = |stage: &Stage| [stage.user(&mail("ida")), stage.user(&mail("bob"))];
+    vec![
+        pair("create/create one name", |_| [create("new"), create("NEW")]),
+        pair("create/rename to one name", move |stage| {
+            [create("new"), rename(&two(stage)[0], "new")]
+        }),
+        pair("rename/rename to one name", move |stage| {
+            let [ida, bob] = two(stage);
+            [rename(&ida, "new"), rename(&bob, "new")]
+        }),
+        pair("rename/rename of one person", move |stage| {
+            let [ida, _] = two(stage);
+            [rename(&ida, "new"), rename(&ida, "newer")]
+        }),
+        pair("rename away/rename to the name", move |stage| {
+            let [ida, bob] = two(stage);
+            [rename(&bob, "ben"), rename(&ida, "bob")]
+        }),
+        pair("rename/patch", move |stage| {
+            let [ida, _] = two(stage);
+            [rename(&ida, "new"), retitle(&ida)]
+        }),
+        pair("rename/get", move |stage| {
+            let [ida, _] = two(stage);
+            let get = Act::http("GET", format!("/Users/{ida}?attributes=userName"), Value::Null);
+            [rename(&ida, "new"), get]
+        }),
+        pair("patch/delete", move |stage| {
+            let [ida, _] = two(stage);
+            [retitle(&ida), delete_user(&ida)]
+        }),
+        pair("rename/delete", move |stage| {
+            let [ida, _] = two(stage);
+            [rename(&ida, "new"), delete_user(&ida)]
+        }),
+        pair("delete/delete", move |stage| {
+            let [ida, _] = two(stage);
+            [delete_user(&ida), delete_user(&ida)]
+        }),
+        pair("delete/create of the name", move |stage| {
+            [delete_user(&two(stage)[0]), create("ida")]
+        }),
+        pair("put/patch", move |stage| {
+            let [ida, _] = two(stage);
+            let body = json!({"userName": mail("ida"), "displayName": "Ida"});
+            [Act::http("PUT", format!("/Users/{ida}"), body), retitle(&ida)]
+        }),
+        pair("link/rename", move |stage| {
+            let [ida, _] = two(stage);
+            [Act::Link { id: ida.clone(), app_id: "account-7" }, rename(&ida, "new")]
+        }),
+        pair("link/delete", move |stage| {
+            let [ida, _] = two(stage);
+            [Act::Link { id: ida.clone(), app_id: "account-7" }, delete_user(&ida)]
+        }),
+    ]
+}
+
+/// Staff with Ida; Bob outside.
+struct Staff {
+    ida: String,
+    bob: String,
+    staff: String,
+}
+
+fn staff(stage: &Stage) -> Staff {
+    let (ida, bob) = (stage.user(&mail("ida")), stage.user(&mail("bob")));
+    let staff = stage.group("Staff", std::slice::from_ref(&ida));
+    Staff { ida, bob, staff }
+}
+
+fn on_staff(name: &'static str, acts: impl Fn(&Staff) -> [Act; 2] + 'static) -> Pair {
+    pair(name, move |stage| acts(&staff(stage)))
+}
+
+/// Pairs about groups and their members.
+pub(super) fn groups() -> Vec<Pair> {
+    vec![
+        pair("create group/create group of one name", |_| {
+            [create_group("New", &[]), create_group("new", &[])]
+        }),
+        pair("group rename/group rename to one name", |stage| {
+            let (one, two) = (stage.group("One", &[]), stage.group("Two", &[]));
+            [rename_group(&one, "New"), rename_group(&two, "New")]
+        }),
+        on_staff("group rename/group rename of one group", |s| {
+            [rename_group(&s.staff, "Crew"), rename_group(&s.staff, "Band")]
+        }),
+        on_staff("group rename/delete group", |s| {
+            [rename_group(&s.staff, "Crew"), delete_group(&s.staff)]
+        }),
+        on_staff("add/add the same", |s| {
+            [on_member("add", &s.staff, &s.bob), on_member("add", &s.staff, &s.bob)]
+        }),
+        on_staff("add/remove the same", |s| {
+            [on_member("add", &s.staff, &s.bob), on_member("remove", &s.staff, &s.bob)]
+        }),
+        on_staff("remove/remove the same", |s| {
+            [on_member("remove", &s.staff, &s.ida), on_member("remove", &s.staff, &s.ida)]
+        }),
+        on_staff("add/remove another", |s| {
+            [on_member("add", &s.staff, &s.bob), on_member("remove", &s.staff, &s.ida)]
+        }),
+        on_staff("replace/add", |s| {
+            [on_member("replace", &s.staff, &s.bob), on_member("add", &s.staff, &s.ida)]
+        }),
+        on_staff("rename group/add", |s| {
+            [rename_group(&s.staff, "Crew"), on_member("add", &s.staff, &s.bob)]
+        }),
+        on_staff("delete user/add it", |s| {
+            [delete_user(&s.bob), on_member("add", &s.staff, &s.bob)]
+        }),
+        on_staff("delete user/remove it", |s| {
+            [delete_user(&s.ida), on_member("remove", &s.staff, &s.ida)]
+        }),
+        on_staff("delete group/add to it", |s| {
+            [delete_group(&s.staff), on_member("add", &s.staff, &s.bob)]
+        }),
+        on_staff("delete user/delete group", |s| [delete_user(&s.ida), delete_group(&s.staff)]),
+        on_staff("delete user/create group with it", |s| {
+            [delete_user(&s.ida), create_group("New", std::slice::from_ref(&s.ida))]
+        }),
+        on_staff("delete group/get the user's groups", |s| {
+            let get = format!("/Users/{}?attributes=groups", s.ida);
+            [delete_group(&s.staff), Act::http("GET", get, Value::Null)]
+        }),
+        pair("delete inner/delete outer group", |stage| {
+            let inner = stage.group("Inner", &[]);
+            let outer = stage.group("Outer", std::slice::from_ref(&inner));
+            [delete_group(&inner), delete_group(&outer)]
+        }),
+    ]
+}
+
+fn cold(pair: Pair) -> Pair {
+    Pair { is_cold: true, ..pair }
+}
+
+/// Pairs about settings and tokens.
+pub(super) fn settings() -> Vec<Pair> {
+    vec![
+        cold(pair("disable tenant/create", |_| [Act::Disable, create("new")])),
+        cold(pair("disable tenant/rename", |stage| {
+            [Act::Disable, rename(&stage.user(&mail("ida")), "new")]
+        })),
+        pair("issue/disable tenant", |_| [Act::Issue("second"), Act::Disable]),
+        pair("issue/issue", |_| [Act::Issue("second"), Act::Issue("third")]),
+        pair("revoke/disable tenant", |stage| {
+            stage.act(0, &Act::Issue("second"));
+            let second = stage.token_ids().pop().expect("two tokens");
+            [Act::Revoke(second), Act::Disable]
+        }),
+        pair("create tenant/create tenant of one name", |_| {
+            [Act::CreateTenant("initech"), Act::CreateTenant("initech")]
+        }),
+    ]
+}
+
+/// Pairs of which one takes several transactions, and the scheduled job.
+pub(super) fn large() -> Vec<Pair> {
+    let several = |pair: Pair| Pair { is_counted: false, ..pair };
+    let crowd = |stage: &Stage, how_many: usize| -> Vec<String> {
+        (0..how_many).map(|number| stage.user(&mail(&format!("p{number}")))).collect()
+    };
+    vec![
+        several(pair("create large group/delete a member", move |stage| {
+            let people = crowd(stage, 32);
+            [create_group("New", &people), delete_user(&people[31])]
+        })),
+        several(pair("create large group/create group of that name", move |stage| {
+            [create_group("New", &crowd(stage, 32)), create_group("new", &[])]
+        })),
+        several(pair("add many/remove one of them", move |stage| {
+            let people = crowd(stage, 32);
+            let group = stage.group("Staff", &[]);
+            let add = patch_group(&group, on_members("add", &people));
+            [add, on_member("remove", &group, &people[0])]
+        })),
+        several(pair("delete large group/add to it", move |stage| {
+            let people = crowd(stage, 17);
+            let group = stage.group("Staff", &people[..16]);
+            [delete_group(&group), on_member("add", &group, &people[16])]
+        })),
+        several(pair("sweep/add", move |stage| {
+            let ida = stage.user(&mail("ida"));
+            let groups: Vec<String> = (0..16)
+                .map(|number| stage.group(&format!("G{number}"), std::slice::from_ref(&ida)))
+                .collect();
+            let bob = stage.user(&mail("bob"));
+            crate::faults::interrupted(stage, &delete_user(&ida));
+            [Act::Job, on_member("add", &groups[0], &bob)]
+        })),
+        several(pair("sweep/sweep", move |stage| {
+            let ida = stage.user(&mail("ida"));
+            for number in 0..16 {
+                stage.group(&format!("G{number}"), std::slice::from_ref(&ida));
+            }
+            crate::faults::interrupted(stage, &delete_user(&ida));
+            [Act::Job, Act::Job]
+        })),
+    ]
+}
