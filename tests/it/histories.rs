@@ -26,7 +26,7 @@ const HISTORIES: u64 = 250;
 /// Clients of one history.
 const CLIENTS: std::ops::RangeInclusive<usize> = 3..=8;
 /// Operations of all clients of one history together.
-const OPERATIONS: std::ops::RangeInclusive<usize> = 8..=14;
+const OPERATIONS: std::ops::RangeInclusive<usize> = 6..=10;
 /// People whose memberships are added and removed.
 const PEOPLE: usize = 3;
 /// Of a hundred store calls, so many go wrong.
@@ -108,10 +108,13 @@ fn stage() -> Stage {
     Stage::new(Setup { actors: CLIENTS.end() + 1, sdk_attempts: 1, token_cache })
 }
 
+/// From chance and a number, an operation and the registers that it writes.
+type Next<'a> = dyn Fn(&mut StdRng, u32) -> (Act, Vec<(usize, u32)>) + 'a;
+
 /// What the clients work on: some registers behind one resource.
 struct Subject<'a> {
     /// What a client does next, and which registers that writes.
-    next: &'a dyn Fn(&mut StdRng, u32) -> (Act, Vec<(usize, u32)>),
+    next: &'a Next<'a>,
     /// What a GET shows of the registers.
     read: &'a dyn Fn(&Told) -> Vec<u32>,
     target: &'a str,

@@ -8,7 +8,6 @@ mod contents;
 mod judge;
 mod wire;
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -225,7 +224,7 @@ impl Stage {
         now(stage.store().create_tables()).expect("the tables are created");
         now(tenants::create(stage.store(), &moment, &tenant, &usual())).expect("a tenant");
         let issued = now(tokens::issue(stage.store(), &moment, &tenant, "test", Life::days(9)));
-        stage.token = issued.expect("a token").secret.reveal().to_owned();
+        issued.expect("a token").secret.reveal().clone_into(&mut stage.token);
         stage
     }
 
@@ -447,6 +446,3 @@ pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
     }
     panic!("it waits for something that never comes");
 }
-
-/// Names for a stage's people and groups.
-pub(crate) type Names = BTreeMap<&'static str, String>;

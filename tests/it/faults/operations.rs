@@ -125,7 +125,7 @@ pub(super) fn requests() -> Vec<Operation> {
         on_group(
             "PUT a group",
             ("PUT", 200),
-            |people| json!({"displayName": "Crowd", "members": entries(&[people.max.clone()])}),
+            |people| json!({"displayName": "Crowd", "members": entries(std::slice::from_ref(&people.max))}),
         ),
         on_group("rename a group", ("PATCH", 204), |_| replacing("displayName", "Personnel")),
         on_group("DELETE a group with 3 members", ("DELETE", 204), |_| Value::Null),

@@ -300,8 +300,6 @@ struct State {
     plan: Option<Plan>,
     calls: usize,
     fired: usize,
-    log: Vec<String>,
-    logs: bool,
 }
 
 /// One actor's way to the engine.
@@ -339,9 +337,6 @@ impl HttpConnector for Wire {
         if spoilt.is_some() {
             state.fired += 1;
         }
-        if state.logs {
-            state.log.push(call.describe());
-        }
         drop(state);
         let reply = match spoilt {
             None => Ok(self.engine.run(&call)),
@@ -376,16 +371,6 @@ impl Wire {
     /// From now on every call is held.
     pub(crate) fn hold(&self) {
         *self.state.lock().unwrap() = State { holds: true, ..State::default() };
-    }
-
-    /// From now on what is called is written down.
-    pub(crate) fn listen(&self) {
-        *self.state.lock().unwrap() = State { logs: true, ..State::default() };
-    }
-
-    /// What was called since [`Wire::listen`].
-    pub(crate) fn heard(&self) -> Vec<String> {
-        self.state.lock().unwrap().log.clone()
     }
 
     /// How many calls there were since the plan was made, and how many went wrong.
