@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::{Answer, App};
 use crate::races::{crowd, entries, group, members_of, on_members, user};
-use crate::whole::{Items, assert_whole, partition};
+use crate::whole::{Item, assert_whole, partition};
 
 /// Stands in every bad value that could be somebody's: no answer may contain it.
 const CANARY: &str = "canary";
@@ -22,7 +22,7 @@ struct Place {
     app: App,
     ida: String,
     staff: String,
-    before: Items,
+    before: BTreeMap<String, Item>,
 }
 
 impl Place {
@@ -81,7 +81,7 @@ impl Place {
 }
 
 /// Everything that is stored but for when the tenant was last seen.
-async fn stored(app: &App) -> Items {
+async fn stored(app: &App) -> BTreeMap<String, Item> {
     let mut items = partition(app).await;
     items.remove("activity");
     items

@@ -368,6 +368,7 @@ fn config(tables: &Tables, token_cache: Duration) -> Config {
         public_url: Some("https://scim.example.test".to_owned()),
         token_cache,
         tenant_rate: None,
+        journal_days: scim_endpoint::limits::JOURNAL_KEPT_DAYS,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::app::App;
 /// An item as the SDK has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// Items by their sort keys.
+/// Items by their sort keys, for who looks at the same ones again and again.
 pub(crate) type Items = BTreeMap<String, Arc<Item>>;
 
 /// The SDK, straight to the engine, past any proxy.
@@ -28,29 +28,29 @@ fn client_of(endpoint: &str) -> aws_sdk_dynamodb::Client {
 }
 
 /// All items of the first tenant's partition by their sort keys.
-pub(crate) async fn partition(app: &App) -> Items {
+pub(crate) async fn partition(app: &App) -> BTreeMap<String, Item> {
     partition_of(app, app.tenant().as_str()).await
 }
 
 /// All items of a tenant's partition by their sort keys.
-pub(crate) async fn partition_of(app: &App, tenant: &str) -> Items {
+pub(crate) async fn partition_of(app: &App, tenant: &str) -> BTreeMap<String, Item> {
     let table = app.store().tables().directory.clone();
     read(&client(app), (&table, "key"), tenant).await
 }
 
 /// All items of the first tenant's journal by their time.
-pub(crate) async fn journal(app: &App) -> Items {
+pub(crate) async fn journal(app: &App) -> BTreeMap<String, Item> {
     journal_of(app, app.tenant().as_str()).await
 }
 
 /// All items of a tenant's journal by their time.
-pub(crate) async fn journal_of(app: &App, tenant: &str) -> Items {
+pub(crate) async fn journal_of(app: &App, tenant: &str) -> BTreeMap<String, Item> {
     let table = app.store().tables().journal.clone();
     read(&client(app), (&table, "at"), tenant).await
 }
 
 /// A tenant's partition and journal on the engine of a local server.
-pub(crate) async fn at(endpoint: &str, tenant: &str) -> [Items; 2] {
+pub(crate) async fn at(endpoint: &str, tenant: &str) -> [BTreeMap<String, Item>; 2] {
     let (client, tables) = (client_of(endpoint), Tables::local());
     let partition = read(&client, (&tables.directory, "key"), tenant).await;
     [partition, read(&client, (&tables.journal, "at"), tenant).await]
@@ -60,7 +60,7 @@ async fn read(
     client: &aws_sdk_dynamodb::Client,
     (table, range): (&str, &str),
     tenant: &str,
-) -> Items {
+) -> BTreeMap<String, Item> {
     let (mut all, mut next) = (BTreeMap::new(), None);
     loop {
         let page = client
@@ -75,7 +75,7 @@ async fn read(
             .await
             .expect("the partition is read");
         let items = page.items.unwrap_or_default();
-        all.extend(items.into_iter().map(|item| (string(&item, range), Arc::new(item))));
+        all.extend(items.into_iter().map(|item| (string(&item, range), item)));
         next = page.last_evaluated_key;
         if next.is_none() {
             return all;
@@ -85,8 +85,8 @@ async fn read(
 
 /// Fails unless everything is in its place and no job is left.
 #[track_caller]
-pub(crate) fn assert_whole(items: &Items) {
-    let faults = faults(items);
+pub(crate) fn assert_whole(items: &BTreeMap<String, Item>) {
+    let faults = faults(&shared(items));
     assert!(faults.is_empty(), "the partition is not whole:\n{}", faults.join("\n"));
     let work: Vec<&String> = items.keys().filter(|key| key.starts_with("work#")).collect();
     assert!(work.is_empty(), "jobs are left over: {work:?}");
@@ -94,9 +94,13 @@ pub(crate) fn assert_whole(items: &Items) {
 
 /// Fails unless everything is in its place but for what an unfinished job still has to do.
 #[track_caller]
-pub(crate) fn assert_whole_but_for_jobs(items: &Items) {
-    let faults = faults(items);
+pub(crate) fn assert_whole_but_for_jobs(items: &BTreeMap<String, Item>) {
+    let faults = faults(&shared(items));
     assert!(faults.is_empty(), "the partition is not whole:\n{}", faults.join("\n"));
+}
+
+fn shared(items: &BTreeMap<String, Item>) -> Items {
+    items.iter().map(|(key, item)| (key.clone(), Arc::new(item.clone()))).collect()
 }
 
 /// What is wrong, a line each.
@@ -173,10 +177,7 @@ fn adds(items: &Items, id: &str, item: &Item) -> Option<String> {
         .then(|| format!("{there} memberships and only {moved} adds"))
 }
 
-fn matching(
-    items: &Items,
-    (attribute, value, id): (&str, &str, &str),
-) -> Option<String> {
+fn matching(items: &Items, (attribute, value, id): (&str, &str, &str)) -> Option<String> {
     let user = items.get(&format!("id#{id}")).and_then(|item| items.get(&string(item, "ref")));
     let Some(user) = user else { return Some("nobody has that id".to_owned()) };
     if attribute == "@appId" {
@@ -264,6 +265,6 @@ async fn whatever_item_is_taken_away_is_missed() {
         fewer.remove(key);
         let sort = key.split('#').next().unwrap();
         let is_judged = !["settings", "activity", "token"].contains(&sort);
-        assert_eq!(faults(&fewer).is_empty(), !is_judged, "without {key}");
+        assert_eq!(faults(&shared(&fewer)).is_empty(), !is_judged, "without {key}");
     }
 }

@@ -1,6 +1,7 @@
 //! Faults between us and DynamoDB: an answer that is lost after the write was done is a success, a fault before it is
 //! retried or told, and in both cases the client's repetition ends well.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use super::{delete, get, group, on_members, patch, replacing, user};
 use crate::app::{Answer, App};
 use crate::proxy::{Conflicts, Gate, Proxy, Step};
-use crate::whole::{Items, assert_whole, partition};
+use crate::whole::{Item, assert_whole, partition};
 
 /// A write as a client makes it, the status of its success, and what its repetition is answered then.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +97,7 @@ fn writes() -> Vec<Write> {
 }
 
 /// One write with these faults in its way, on an app of its own.
-async fn run(write: Write, steps: &[Step]) -> (App, Proxy, Ids, Answer, Items) {
+async fn run(write: Write, steps: &[Step]) -> (App, Proxy, Ids, Answer, BTreeMap<String, Item>) {
     let (app, proxy) = Proxy::app(Conflicts::None).await;
     let (ida, bob) = (user(&app, "ida@ex.test").await, user(&app, "bob@ex.test").await);
     let staff = group(&app, "Staff", std::slice::from_ref(&ida)).await;
