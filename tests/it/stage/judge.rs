@@ -89,7 +89,8 @@ fn of_resource(
     resource: Option<&Arc<Item>>,
 ) -> Option<String> {
     let ends = changes.iter().filter(|change| is(change.item, "prov:delete")).count();
-    let writes = changes.len() - ends;
+    // The end has a version of its own, too.
+    let writes = changes.len();
     let begins = changes.iter().filter(|change| is(change.item, "prov:create:notice")).count();
     if begins != 1 || ends > 1 {
         return Some(format!("{begins} begins and {ends} ends"));
