@@ -64,7 +64,7 @@ fn journal(items: &Items, changes: &[Arc<Item>]) -> Vec<String> {
         }
     }
     for (id, mut changes) in own {
-        changes.sort_by_key(|change| (change.version, is(change.item, "prov:delete")));
+        changes.sort_by_key(|change| change.version);
         let none = BTreeSet::new();
         let bumps = bumps.get(&id).unwrap_or(&none);
         let resource = resource(items, &id);
@@ -89,7 +89,7 @@ fn of_resource(
     resource: Option<&Arc<Item>>,
 ) -> Option<String> {
     let ends = changes.iter().filter(|change| is(change.item, "prov:delete")).count();
-    // The end has a version of its own, too.
+    // The begin and the end have a version each, as every write between them.
     let writes = changes.len();
     let begins = changes.iter().filter(|change| is(change.item, "prov:create:notice")).count();
     if begins != 1 || ends > 1 {
@@ -111,8 +111,7 @@ fn of_resource(
         return Some(format!("version {version}, and {writes} writes and {ends} members' ends"));
     }
     for (before, change) in changes.iter().zip(changes.iter().skip(1)) {
-        let is_end = is(change.item, "prov:delete");
-        let next = if is_end { change.version } else { change.version - 1 };
+        let next = change.version - 1;
         let follows = change.after == before.at && before.version == next;
         let follows_a_bump = before.version < next && bumps.contains(&change.after);
         if !follows && !follows_a_bump {
