@@ -5,8 +5,9 @@ use super::item::{ItemReader, key_of, key_of_resource, number, text};
 use super::journal::Entry;
 use super::keys::Key;
 use super::resources::at_version;
+use super::trace::Trace;
 use super::work::{Pairs, Work};
-use super::write::{Cancelled, Condition, Role, Trace};
+use super::write::{Cancelled, Condition, Role};
 use super::{Cx, Store, StoreError};
 use crate::limits::{MATCH_VALUES_MAX, TRANSACTION_ACTIONS_MAX};
 use crate::scim::catalog::Kind;
@@ -85,7 +86,7 @@ impl Store {
                 self.add_sweep(t, cx, work)?;
             }
             let mut entry = Entry::end(resource);
-            entry.groups = pairs.left.iter().map(|left| left.group).collect();
+            entry.groups = pairs.groups();
             entry.removed.clone_from(&pairs.members);
             self.append(t, cx, &entry)?;
             Ok(())

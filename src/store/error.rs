@@ -26,7 +26,8 @@ pub enum StoreError {
     Stale,
     /// Overload or conflicts that lasted until the deadline: try again later.
     Throttled,
-    /// DynamoDB did not answer a read, or said that it cannot: try again later.
+    /// DynamoDB did not answer a read, or said that it cannot, or failed when a part of a change was or may have been
+    /// made: try again later.
     Unavailable(Box<dyn Error + Send + Sync>),
     /// An item would be larger than DynamoDB stores.
     TooLarge,
@@ -36,6 +37,22 @@ pub enum StoreError {
     Corrupt(String),
     /// DynamoDB or the way to it failed.
     Backend(Box<dyn Error + Send + Sync>),
+}
+
+impl StoreError {
+    /// This failure when something has been written before it, or may have been: repeating the request goes on from there.
+    pub(super) fn midway(self) -> Self {
+        match self {
+            Self::Backend(cause) => Self::Unavailable(cause),
+            Self::Taken(_)
+            | Self::Stale
+            | Self::Throttled
+            | Self::Unavailable(_)
+            | Self::TooLarge
+            | Self::Refused(_)
+            | Self::Corrupt(_) => self,
+        }
+    }
 }
 
 impl fmt::Display for StoreError {

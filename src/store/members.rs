@@ -12,8 +12,9 @@ use super::journal::{Entry, Event};
 use super::keys::{self, Key};
 use super::read::by_key;
 use super::resources::{NAME, Step, name_field};
-use super::work::Sweeping;
-use super::write::{Cancelled, Change, Condition, Role, Trace, Transaction};
+use super::trace::Trace;
+use super::work::{Sweeping, Work};
+use super::write::{Cancelled, Change, Condition, Role, Transaction};
 use super::{Cx, Field, Store, StoreError};
 use crate::limits::{MEMBERS_PER_TRANSACTION, RETRY_DEADLINE};
 use crate::scim::catalog::Kind;
@@ -274,15 +275,16 @@ impl Store {
                 }
                 let after = current.with_document(document.clone(), cx.moment);
                 let step = Step { before: &current, after: &after, event };
-                match self.write_step(cx, step, &chunk).await {
+                let done = self.write_step(cx, step, &chunk).await;
+                let settled = match done {
                     Ok(change) => {
                         current = Resource { change, ..after };
                         break;
                     }
-                    Err(cancelled) => {
-                        self.settle(cx, Kind::Group, &mut chunk, cancelled).await?;
-                    }
-                }
+                    Err(cancelled) => self.settle(cx, Kind::Group, &mut chunk, cancelled).await,
+                };
+                let is_first = current.version == before.version;
+                settled.map_err(|error| if is_first { error } else { error.midway() })?;
             }
         }
         Ok(current)
@@ -306,15 +308,27 @@ impl Store {
             // Found out now, and not after a thousand memberships; the transaction below decides.
             return Err(StoreError::Taken(Field::GroupName));
         }
-        let members = self.checked(cx, group.id, &change).await?;
+        let checked = self.checked(cx, group.id, &change).await?;
         let work = self.begin_group(cx, group.id).await?;
-        for mut chunk in chunks(&members) {
+        let filled = self.fill_group(cx, (group, &work), &checked, change.add).await;
+        filled.map_err(StoreError::midway)
+    }
+
+    /// The memberships of a large group that has been begun, chunk by chunk, and the group.
+    async fn fill_group(
+        &self,
+        cx: &Cx<'_>,
+        (group, work): (&Resource, &Work),
+        checked: &Members,
+        members: Vec<ResourceId>,
+    ) -> Result<(), StoreError> {
+        for mut chunk in chunks(checked) {
             in_time(cx)?;
             loop {
                 let trace = Trace::Written(work.key());
                 let done = self
                     .commit(cx.moment, cx.tenant.as_str(), trace, |t| {
-                        self.add_work_touch(t, cx, &work)?;
+                        self.add_work_touch(t, cx, work)?;
                         self.add_members(t, cx, &chunk)?;
                         Ok(())
                     })
@@ -331,9 +345,9 @@ impl Store {
         let done = self
             .commit(cx.moment, cx.tenant.as_str(), trace, |t| {
                 self.creation(t, cx, group)?;
-                self.add_work_end(t, cx, &work)?;
+                self.add_work_end(t, cx, work)?;
                 let entry = Entry::new(Event::Create, group);
-                self.append(t, cx, &entry.with_members(change.add.clone(), Vec::new()))?;
+                self.append(t, cx, &entry.with_members(members.clone(), Vec::new()))?;
                 Ok(())
             })
             .await;

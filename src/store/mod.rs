@@ -44,6 +44,7 @@ pub mod work;
 
 mod delete;
 mod read;
+mod trace;
 mod write;
 
 use std::time::Duration;

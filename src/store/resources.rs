@@ -11,7 +11,8 @@ use super::journal::{Entry, Event};
 use super::keys::{self, Key};
 use super::matches;
 use super::members::{MemberChange, Members};
-use super::write::{Cancelled, Change, Condition, Role, Trace, Transaction};
+use super::trace::Trace;
+use super::write::{Cancelled, Change, Condition, Role, Transaction};
 use super::{Cx, Store, StoreError};
 use crate::limits::{
     COUNTER_SHARDS, IDENTIFIER_BYTES_MAX, MEMBERS_PER_TRANSACTION, RESOLVE_ATTEMPTS_MAX,

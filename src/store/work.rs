@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::item::{Item, ItemReader, bare, key_of, text};
 use super::journal::{Entry, Event};
 use super::keys::{self, Key};
-use super::write::{Cancelled, Change, Condition, Role, Trace, Transaction};
+use super::trace::Trace;
+use super::write::{Cancelled, Change, Condition, Role, Transaction};
 use super::{Cx, Store, StoreError};
 use crate::limits::{SWEEP_PAUSE, SWEEP_STEPS_INLINE, WORK_ABANDONED};
 use crate::moment::Timestamp;
@@ -133,6 +134,12 @@ impl Pairs {
     /// Whether there is nothing to remove.
     pub(super) fn is_empty(&self) -> bool {
         self.left.is_empty() && self.members.is_empty()
+    }
+
+    /// The groups that have a version more by it. One that is gone itself has told so, and has none.
+    pub(super) fn groups(&self) -> Vec<ResourceId> {
+        let left = self.left.iter().filter(|left| !left.group_is_gone);
+        left.map(|left| left.group).collect()
     }
 
     /// How many actions it takes.
@@ -388,7 +395,7 @@ impl Store {
                     self.add_removal_of_pairs(t, cx, removal, &Condition::Any)?;
                     let ghost = ghost(work, cx);
                     let mut entry = Entry::new(Event::Swept, &ghost);
-                    entry.groups = pairs.left.iter().map(|left| left.group).collect();
+                    entry.groups = pairs.groups();
                     entry.removed.clone_from(&pairs.members);
                     self.append(t, cx, &entry)?;
                     Ok(())

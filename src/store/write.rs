@@ -1,7 +1,7 @@
 //! Transactions: how they are built, attempted, and what a cancelled one means.
 //!
 //! The SDK does not retry `TransactionCanceled`: conflicts are retried here until a deadline, with full jitter and a new
-//! token per attempt. After an attempt whose outcome is unknown, an item that carries our own write's id means success.
+//! token per attempt. What became of an attempt whose answer was lost is found out in `trace`.
 
 use std::time::Duration;
 
@@ -16,8 +16,9 @@ use aws_sdk_dynamodb::types::{
 use uuid::Uuid;
 
 use super::error::{Failed, Reason, backend, classify, reasons};
-use super::item::{Item, ItemReader, key_of, number};
+use super::item::{Item, key_of, number};
 use super::keys::Key;
+use super::trace::Trace;
 use super::{Store, StoreError};
 use crate::limits::{RETRY_DEADLINE, RETRY_PAUSE_FIRST, RETRY_PAUSE_MAX, TRANSACTION_ACTIONS_MAX};
 use crate::moment::Moment;
@@ -82,18 +83,6 @@ pub(super) struct Transaction {
     roles: Vec<Role>,
     written_by: String,
     at: Uuid,
-}
-
-/// How to find out what became of an attempt whose outcome is unknown.
-#[derive(Clone, Debug)]
-pub(super) enum Trace {
-    /// This item carries the write's id when it was done.
-    Written(Key),
-    /// This item is there when it was done: its key holds an id that this request has minted. Somebody may have
-    /// changed the item since, so that it no longer carries the write's id.
-    Minted(Key),
-    /// This item is gone when it was done.
-    Gone(Key),
 }
 
 /// Why a transaction was not done.
@@ -321,52 +310,31 @@ impl Store {
     ) -> Result<Option<Uuid>, Cancelled> {
         let written_by = moment.mint_uuid().to_string();
         let mut backoff = Backoff::new(moment);
-        let mut unknown = false;
+        let mut unknown = Vec::new();
         loop {
             let at = moment.mint_uuid();
             let mut transaction = Transaction::new(&written_by, at);
             build(&mut transaction)?;
             match self.attempt(moment, transaction).await {
                 Attempt::Done => return Ok(Some(at)),
-                Attempt::Cancelled(parts) if unknown => {
-                    let done = self.was_done(moment, tenant, &trace, &written_by).await?;
+                Attempt::Cancelled(parts) if !unknown.is_empty() => {
+                    let tried = (written_by.as_str(), unknown.as_slice());
+                    let done = self.was_done(moment, tenant, &trace, tried).await?;
                     return done.ok_or(parts);
                 }
                 Attempt::Cancelled(parts) => return Err(parts),
                 Attempt::TryAgain => {}
-                Attempt::Unknown => unknown = true,
+                Attempt::Unknown => unknown.push(at),
+                Attempt::Failed(error) if !unknown.is_empty() => return Err(error.midway().into()),
                 Attempt::Failed(error) => return Err(error.into()),
             }
             if let Err(error) = backoff.pause().await {
-                if unknown {
-                    let done = self.was_done(moment, tenant, &trace, &written_by).await?;
+                if !unknown.is_empty() {
+                    let tried = (written_by.as_str(), unknown.as_slice());
+                    let done = self.was_done(moment, tenant, &trace, tried).await?;
                     return done.ok_or_else(|| error.into());
                 }
                 return Err(error.into());
-            }
-        }
-    }
-
-    /// Whether an attempt whose answer was lost was done and, as far as its item tells, the key of its journal item.
-    async fn was_done(
-        &self,
-        moment: &Moment,
-        tenant: &str,
-        trace: &Trace,
-        written_by: &str,
-    ) -> Result<Option<Option<Uuid>>, StoreError> {
-        match trace {
-            Trace::Gone(key) => {
-                Ok(self.get_key(moment, tenant, key).await?.is_none().then_some(None))
-            }
-            Trace::Minted(key) => {
-                Ok(self.get_key(moment, tenant, key).await?.is_some().then_some(None))
-            }
-            Trace::Written(key) => {
-                let Some(item) = self.get_key(moment, tenant, key).await? else { return Ok(None) };
-                let reader = ItemReader::new(&item)?;
-                let ours = reader.optional("rid") == Some(written_by);
-                Ok(ours.then(|| reader.change()))
             }
         }
     }

@@ -3,7 +3,8 @@
 use super::super::item::{bare, text};
 use super::super::keys::REGISTRY;
 use super::super::tenants::registry_key;
-use super::super::write::{Cancelled, Condition, Role, Trace};
+use super::super::trace::Trace;
+use super::super::write::{Cancelled, Condition, Role};
 use super::super::{Cx, Store, StoreError};
 use super::{Check, Finding, Mode, Outcome, Report};
 
