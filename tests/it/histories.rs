@@ -19,14 +19,14 @@ use register::{Did, Operation, is_linearizable};
 use serde_json::{Value, json};
 
 use crate::races::{on_members, replacing};
-use crate::stage::{Act, Fault, Plan, Setup, Stage, Told, When, judge};
+use crate::stage::{Act, Fault, Setup, Stage, Told, When, judge};
 
 /// Histories of each sort when nobody says how many.
 const HISTORIES: u64 = 250;
 /// Clients of one history.
 const CLIENTS: std::ops::RangeInclusive<usize> = 3..=8;
 /// Operations of all clients of one history together.
-const OPERATIONS: std::ops::RangeInclusive<usize> = 6..=10;
+const OPERATIONS: std::ops::RangeInclusive<usize> = 5..=9;
 /// People whose memberships are added and removed.
 const PEOPLE: usize = 3;
 /// Of a hundred store calls, so many go wrong.
@@ -35,12 +35,15 @@ const FAULTS_PERCENT: u32 = 6;
 const STEPS_MAX: usize = 20_000;
 
 /// In which ways.
-const SORTS: [(Fault, When); 5] = [
-    (Fault::Internal, When::Before),
+const SORTS: [(Fault, When); 8] = [
+    (Fault::INTERNAL, When::Before),
     (Fault::Reset, When::After),
-    (Fault::Internal, When::After),
-    (Fault::Throttled, When::Before),
+    (Fault::INTERNAL, When::After),
+    (Fault::THROTTLED, When::Before),
     (Fault::Truncated, When::After),
+    (Fault::TimedOut, When::After),
+    (Fault::Mixed, When::Before),
+    (Fault::Unprocessed, When::Before),
 ];
 
 fn from_environment(name: &str, otherwise: u64) -> u64 {
@@ -208,7 +211,7 @@ impl<'a> History<'a> {
             if going[client].is_some() {
                 if self.chance.random_range(0..100) < FAULTS_PERCENT {
                     let (fault, when) = SORTS[self.chance.random_range(0..SORTS.len())];
-                    wire.release_spoilt(Plan { call: 0, lasting: false, fault, when });
+                    wire.release_spoilt(fault, when);
                 } else {
                     wire.release();
                 }

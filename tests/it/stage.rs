@@ -5,6 +5,7 @@
 //! wire stands between SDK and engine; it lets calls through, spoils one of them, or holds each until the test says go.
 
 mod contents;
+mod fault;
 mod judge;
 mod wire;
 
@@ -36,8 +37,9 @@ use scim_endpoint::store::{Cx, Store, StoreError, Tables, TenantId};
 use serde_json::{Value, json};
 
 pub(crate) use contents::{Contents, told_since};
+pub(crate) use fault::{FOR_EVER, Fault, Plan, When};
 pub(crate) use judge::judge;
-pub(crate) use wire::{Fault, Footprint, Plan, When, Wire};
+pub(crate) use wire::{Call, Footprint, Wire};
 
 /// The one tenant whose requests are made.
 pub(crate) const TENANT: &str = "acme";
@@ -88,6 +90,27 @@ impl Clock for HandClock {
     }
 }
 
+/// How far it is ahead: longer than nothing is heard of a job that goes on.
+const AHEAD: Duration = Duration::from_mins(10);
+
+/// A clock that is ahead of the others.
+#[derive(Debug)]
+struct FastClock(Arc<HandClock>);
+
+impl Clock for FastClock {
+    fn now(&self) -> Timestamp {
+        self.0.now().plus(AHEAD)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.0.sleep(duration)
+    }
+}
+
 /// The SDK's pauses between its attempts take no time; its time limits never come.
 #[derive(Debug)]
 struct NoPause;
@@ -131,6 +154,8 @@ pub(crate) enum Act {
     Revoke(String),
     /// The scheduled job runs.
     Job,
+    /// It runs by a clock that is so far ahead that everything that was begun counts as given up.
+    LateJob,
 }
 
 impl Act {
@@ -243,10 +268,13 @@ impl Stage {
 
     /// A moment with that chance; zero for one that was never used before.
     pub(crate) fn moment(&self, seed: u64) -> Moment {
+        self.moment_by(Arc::<HandClock>::clone(&self.clock), seed)
+    }
+
+    fn moment_by(&self, clock: Arc<dyn Clock>, seed: u64) -> Moment {
         let number = if seed == 0 { self.rounds.fetch_add(1, Ordering::SeqCst) } else { seed };
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&number.to_le_bytes());
-        let clock: Arc<dyn Clock> = Arc::<HandClock>::clone(&self.clock);
         Moment::new(clock, bytes, format!("request-{number}"))
     }
 
@@ -263,7 +291,10 @@ impl Stage {
         seed: u64,
     ) -> Pin<Box<dyn Future<Output = Told> + 'a>> {
         let service = &self.actors[actor].service;
-        let moment = self.moment(seed);
+        let moment = match act {
+            Act::LateJob => self.moment_by(Arc::new(FastClock(Arc::clone(&self.clock))), seed),
+            _ => self.moment(seed),
+        };
         let tenant = &self.tenant;
         Box::pin(async move {
             let store = service.store();
@@ -281,7 +312,7 @@ impl Stage {
                     of_admin(tokens::issue(store, &moment, tenant, label, Life::days(9)).await)
                 }
                 Act::Revoke(id) => of_admin(tokens::revoke(store, &moment, tenant, id).await),
-                Act::Job => match jobs::run(store, &moment).await {
+                Act::Job | Act::LateJob => match jobs::run(store, &moment).await {
                     Ok(summary) if summary.failed == 0 => Told::plain(200),
                     Ok(_) => Told::plain(503),
                     Err(error) => of_store(&error),

@@ -1,5 +1,9 @@
 //! Depth-first over all choices, each schedule run from its beginning. With sleep sets: a choice that was tried, and that
-//! has met nothing since, is not tried again, because it would only swap neighbours that do not touch each other.
+//! has met nothing since, is not tried again, because it would only swap neighbours that do not touch each other. Where
+//! that is too much, it wanders: each choice by a seed.
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 use crate::stage::Footprint;
 
@@ -37,16 +41,25 @@ pub(super) struct Explorer {
     stack: Vec<Node>,
     depth: usize,
     all: bool,
+    wanders: Option<StdRng>,
 }
 
 impl Explorer {
     /// With `all`, nothing is left out.
     pub(super) fn new(all: bool) -> Self {
-        Self { stack: Vec::new(), depth: 0, all }
+        Self { stack: Vec::new(), depth: 0, all, wanders: None }
+    }
+
+    /// From now on chance decides.
+    pub(super) fn wander(&mut self, seed: u64) {
+        self.wanders = Some(StdRng::seed_from_u64(seed));
     }
 
     /// What this schedule does next; `None` when all that it could do was done in another order.
     pub(super) fn next(&mut self, choices: Vec<Choice>) -> Option<Choice> {
+        if let Some(chance) = &mut self.wanders {
+            return choices.get(chance.random_range(0..choices.len())).cloned();
+        }
         if self.depth == self.stack.len() {
             let asleep = match self.stack.last() {
                 Some(parent) if !self.all => {

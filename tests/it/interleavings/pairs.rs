@@ -17,13 +17,38 @@ pub(super) struct Pair {
     pub(super) is_cold: bool,
     /// How often a resource was written counts.
     pub(super) is_counted: bool,
+    /// The request of the first may be given up by the second while it is under way: then it is told to come again.
+    pub(super) may_be_given_up: bool,
     /// Schedules of one exploration when not all are asked for.
-    pub(super) schedules_max: usize,
+    pub(super) schedules: Most,
+    /// And of one with a crash.
+    pub(super) after_a_crash: Most,
+    /// A crash comes after every so-many-th call when not all are asked for.
+    pub(super) crash_each: usize,
 }
 
+/// How many schedules of one exploration are run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) in_order: usize,
+    /// When there are more than that: so many more.
+    pub(super) by_chance: u64,
+}
+
+/// More than a pair of two transactions has.
+const EVERY: Most = Most { in_order: 1_000, by_chance: 0 };
+
 fn pair(name: &'static str, prepare: impl Fn(&Stage) -> [Act; 2] + 'static) -> Pair {
-    let prepare = Box::new(prepare);
-    Pair { name, prepare, is_cold: false, is_counted: true, schedules_max: 40 }
+    Pair {
+        name,
+        prepare: Box::new(prepare),
+        is_cold: false,
+        is_counted: true,
+        may_be_given_up: false,
+        schedules: EVERY,
+        after_a_crash: EVERY,
+        crash_each: 2,
+    }
 }
 
 fn mail(name: &str) -> String {
@@ -120,6 +145,39 @@ pub(super) fn people() -> Vec<Pair> {
             let body = json!({"userName": mail("ida"), "displayName": "Ida"});
             [Act::http("PUT", format!("/Users/{ida}"), body), retitle(&ida)]
         }),
+        pair("put/put", move |stage| {
+            let [ida, _] = two(stage);
+            let put = |title: &str| {
+                let body = json!({"userName": mail("ida"), "title": title});
+                Act::http("PUT", format!("/Users/{ida}"), body)
+            };
+            [put("Chair"), put("Director")]
+        }),
+        pair("disable/enable", move |stage| {
+            let [ida, _] = two(stage);
+            let active = |is: bool| {
+                patch_user(
+                    &ida,
+                    json!({"Operations": [{"op": "replace", "value": {"active": is}}]}),
+                )
+            };
+            [active(false), active(true)]
+        }),
+        pair("rename/list by the name", move |stage| {
+            let [ida, _] = two(stage);
+            let list = "/Users?filter=userName+eq+%22new@ex.test%22&attributes=userName";
+            [rename(&ida, "new"), Act::http("GET", list, Value::Null)]
+        }),
+        pair("delete/get", move |stage| {
+            let [ida, _] = two(stage);
+            let get = Act::http("GET", format!("/Users/{ida}"), Value::Null);
+            [delete_user(&ida), get]
+        }),
+        pair("link/link", move |stage| {
+            let [ida, _] = two(stage);
+            let link = |app_id| Act::Link { id: ida.clone(), app_id };
+            [link("account-7"), link("account-8")]
+        }),
         pair("link/rename", move |stage| {
             let [ida, _] = two(stage);
             [Act::Link { id: ida.clone(), app_id: "account-7" }, rename(&ida, "new")]
@@ -161,6 +219,18 @@ pub(super) fn groups() -> Vec<Pair> {
         on_staff("group rename/group rename of one group", |s| {
             [rename_group(&s.staff, "Crew"), rename_group(&s.staff, "Band")]
         }),
+        pair("create group/group rename to one name", |stage| {
+            let one = stage.group("One", &[]);
+            [create_group("New", &[]), rename_group(&one, "New")]
+        }),
+        pair("group rename away/group rename to the name", |stage| {
+            let (one, two) = (stage.group("One", &[]), stage.group("Two", &[]));
+            [rename_group(&two, "Three"), rename_group(&one, "Two")]
+        }),
+        on_staff("delete group/create group of the name", |s| {
+            [delete_group(&s.staff), create_group("Staff", &[])]
+        }),
+        on_staff("delete group/delete group", |s| [delete_group(&s.staff), delete_group(&s.staff)]),
         on_staff("group rename/delete group", |s| {
             [rename_group(&s.staff, "Crew"), delete_group(&s.staff)]
         }),
@@ -182,6 +252,35 @@ pub(super) fn groups() -> Vec<Pair> {
         on_staff("rename group/add", |s| {
             [rename_group(&s.staff, "Crew"), on_member("add", &s.staff, &s.bob)]
         }),
+        on_staff("put group/add", |s| {
+            let body =
+                json!({"displayName": "Crew", "members": entries(std::slice::from_ref(&s.ida))});
+            let put = Act::http("PUT", format!("/Groups/{}", s.staff), body);
+            [put, on_member("add", &s.staff, &s.bob)]
+        }),
+        on_staff("replace/replace", |s| {
+            [on_member("replace", &s.staff, &s.bob), on_member("replace", &s.staff, &s.ida)]
+        }),
+        pair("add to one group/add to another", |stage| {
+            let bob = stage.user(&mail("bob"));
+            let (one, two) = (stage.group("One", &[]), stage.group("Two", &[]));
+            [on_member("add", &one, &bob), on_member("add", &two, &bob)]
+        }),
+        on_staff("rename user/add it", |s| {
+            [rename(&s.bob, "ben"), on_member("add", &s.staff, &s.bob)]
+        }),
+        on_staff("patch user/delete group", |s| [retitle(&s.ida), delete_group(&s.staff)]),
+        on_staff("delete user/replace by it", |s| {
+            [delete_user(&s.bob), on_member("replace", &s.staff, &s.bob)]
+        }),
+        pair("delete a member/delete another member", |stage| {
+            let (ida, bob) = (stage.user(&mail("ida")), stage.user(&mail("bob")));
+            stage.group("Staff", &[ida.clone(), bob.clone()]);
+            [delete_user(&ida), delete_user(&bob)]
+        }),
+        on_staff("delete user/group rename", |s| {
+            [delete_user(&s.ida), rename_group(&s.staff, "Crew")]
+        }),
         on_staff("delete user/add it", |s| {
             [delete_user(&s.bob), on_member("add", &s.staff, &s.bob)]
         }),
@@ -198,6 +297,10 @@ pub(super) fn groups() -> Vec<Pair> {
         on_staff("delete group/get the user's groups", |s| {
             let get = format!("/Users/{}?attributes=groups", s.ida);
             [delete_group(&s.staff), Act::http("GET", get, Value::Null)]
+        }),
+        pair("add inner/delete inner group", |stage| {
+            let (inner, outer) = (stage.group("Inner", &[]), stage.group("Outer", &[]));
+            [on_member("add", &outer, &inner), delete_group(&inner)]
         }),
         pair("delete inner/delete outer group", |stage| {
             let inner = stage.group("Inner", &[]);
@@ -218,12 +321,35 @@ pub(super) fn settings() -> Vec<Pair> {
         cold(pair("disable tenant/rename", |stage| {
             [Act::Disable, rename(&stage.user(&mail("ida")), "new")]
         })),
+        cold(pair("disable tenant/delete", |stage| {
+            [Act::Disable, delete_user(&stage.user(&mail("ida")))]
+        })),
+        cold(pair("disable tenant/add", |stage| {
+            let team = staff(stage);
+            [Act::Disable, on_member("add", &team.staff, &team.bob)]
+        })),
+        cold(pair("disable tenant/create group", |_| [Act::Disable, create_group("New", &[])])),
+        cold(pair("disable tenant/delete group", |stage| {
+            [Act::Disable, delete_group(&staff(stage).staff)]
+        })),
+        pair("disable tenant/link", |stage| {
+            [Act::Disable, Act::Link { id: stage.user(&mail("ida")), app_id: "account-7" }]
+        }),
+        cold(pair("revoke the token/create", |stage| {
+            let own = stage.token_ids().pop().expect("a token");
+            [Act::Revoke(own), create("new")]
+        })),
         pair("issue/disable tenant", |_| [Act::Issue("second"), Act::Disable]),
         pair("issue/issue", |_| [Act::Issue("second"), Act::Issue("third")]),
         pair("revoke/disable tenant", |stage| {
             stage.act(0, &Act::Issue("second"));
             let second = stage.token_ids().pop().expect("two tokens");
             [Act::Revoke(second), Act::Disable]
+        }),
+        pair("revoke/revoke", |stage| {
+            stage.act(0, &Act::Issue("second"));
+            let second = stage.token_ids().pop().expect("two tokens");
+            [Act::Revoke(second.clone()), Act::Revoke(second)]
         }),
         pair("create tenant/create tenant of one name", |_| {
             [Act::CreateTenant("initech"), Act::CreateTenant("initech")]
@@ -233,20 +359,48 @@ pub(super) fn settings() -> Vec<Pair> {
 
 /// Pairs of which one takes several transactions, and the scheduled job.
 pub(super) fn large() -> Vec<Pair> {
-    let several = |pair: Pair| Pair { is_counted: false, schedules_max: 4, ..pair };
+    let some = Most { in_order: 1, by_chance: 1 };
+    let one = Most { in_order: 0, by_chance: 1 };
+    let several = |pair: Pair| Pair {
+        is_counted: false,
+        schedules: some,
+        after_a_crash: one,
+        crash_each: 4,
+        ..pair
+    };
     let crowd = |stage: &Stage, how_many: usize| -> Vec<String> {
         (0..how_many).map(|number| stage.user(&mail(&format!("p{number}")))).collect()
     };
     vec![
         several(pair("create large group/delete a member", move |stage| {
-            let people = crowd(stage, 32);
-            [create_group("New", &people), delete_user(&people[31])]
+            let people = crowd(stage, 31);
+            [create_group("New", &people), delete_user(&people[30])]
         })),
         several(pair("create large group/create group of that name", move |stage| {
-            [create_group("New", &crowd(stage, 32)), create_group("new", &[])]
+            [create_group("New", &crowd(stage, 31)), create_group("new", &[])]
+        })),
+        Pair {
+            may_be_given_up: true,
+            ..several(pair("create large group/give it up", move |stage| {
+                [create_group("New", &crowd(stage, 31)), Act::LateJob]
+            }))
+        },
+        several(pair("add many/delete one of them", move |stage| {
+            let people = crowd(stage, 31);
+            let group = stage.group("Staff", &[]);
+            [patch_group(&group, on_members("add", &people)), delete_user(&people[0])]
+        })),
+        several(pair("add many/delete the group", move |stage| {
+            let people = crowd(stage, 31);
+            let group = stage.group("Staff", &[]);
+            [patch_group(&group, on_members("add", &people)), delete_group(&group)]
+        })),
+        several(pair("delete large group/delete a member", move |stage| {
+            let people = crowd(stage, 16);
+            [delete_group(&stage.group("Staff", &people)), delete_user(&people[0])]
         })),
         several(pair("add many/remove one of them", move |stage| {
-            let people = crowd(stage, 32);
+            let people = crowd(stage, 31);
             let group = stage.group("Staff", &[]);
             let add = patch_group(&group, on_members("add", &people));
             [add, on_member("remove", &group, &people[0])]

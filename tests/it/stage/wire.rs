@@ -14,53 +14,11 @@ use aws_smithy_runtime_api::client::http::{
 };
 use dynoxide::Database;
 use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::HandClock;
-
-/// A way in which a call goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Fault {
-    /// Too much at once.
-    Throttled,
-    /// Another transaction holds the items (of a transaction; other calls are let through).
-    Conflict,
-    /// DynamoDB's own trouble, 500.
-    Internal,
-    /// The connection is reset before the answer.
-    Reset,
-    /// Half of an answer.
-    Truncated,
-    /// The credentials have expired.
-    ExpiredToken,
-    /// There is no such table.
-    NoTable,
-    /// A batch of which nothing was processed (other calls are let through).
-    Unprocessed,
-    /// A page of a query without items, after which more come (other calls are let through).
-    EmptyPage,
-}
-
-/// Whether the call has its effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum When {
-    /// It has not.
-    Before,
-    /// It has, and the answer is lost.
-    After,
-}
-
-/// Which calls go wrong.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    /// Counted from zero.
-    pub(crate) call: usize,
-    /// And all after it.
-    pub(crate) lasting: bool,
-    pub(crate) fault: Fault,
-    pub(crate) when: When,
-}
+use super::fault::{Fault, Plan, When, conflict};
 
 /// One store call.
 #[derive(Clone, Debug)]
@@ -137,8 +95,8 @@ impl Call {
         let actions = self.parsed["TransactItems"].as_array().into_iter().flatten();
         let actions = actions.filter_map(|action| action.as_object()?.values().next());
         let key = |action: &Value| {
-            let key = action.get("Key").or_else(|| action.get("Item")).cloned();
-            name(action["TableName"].as_str().unwrap_or_default(), &key.unwrap_or_default())
+            let key = action.get("Key").or_else(|| action.get("Item")).unwrap_or(&Value::Null);
+            name(action["TableName"].as_str().unwrap_or_default(), key)
         };
         actions.map(key).collect()
     }
@@ -203,7 +161,8 @@ fn queried(table: &str, body: &Value) -> Item {
     Item::Prefix(format!("{table} {} {prefix}", value(":t")))
 }
 
-type Reply = Result<(u16, String), ConnectorError>;
+/// What comes back: a status and a body, or nothing.
+pub(super) type Reply = Result<(u16, String), ConnectorError>;
 
 /// The embedded engine, called without a socket, and DynamoDB's memory of client tokens, which several wires share.
 #[derive(Clone)]
@@ -298,6 +257,8 @@ struct State {
     holds: bool,
     held: VecDeque<Held>,
     plan: Option<Plan>,
+    /// What went through unheld, when that is noted.
+    noted: Option<Vec<Call>>,
     calls: usize,
     fired: usize,
 }
@@ -330,17 +291,18 @@ impl HttpConnector for Wire {
         }
         let number = state.calls;
         state.calls += 1;
-        let spoilt = state.plan.filter(|plan| {
-            let named = if plan.lasting { number >= plan.call } else { number == plan.call };
-            named && applies(plan.fault, &call)
-        });
+        if let Some(noted) = &mut state.noted {
+            noted.push(call.clone());
+        }
+        let spoilt = state.plan.and_then(|plan| plan.spoils(number));
+        let spoilt = spoilt.filter(|(fault, _)| fault.applies(&call));
         if spoilt.is_some() {
             state.fired += 1;
         }
         drop(state);
         let reply = match spoilt {
             None => Ok(self.engine.run(&call)),
-            Some(plan) => self.spoil(&call, plan),
+            Some(how) => self.spoil(&call, how),
         };
         HttpConnectorFuture::ready(answered(reply))
     }
@@ -363,6 +325,16 @@ impl Wire {
         self.engine.forget_tokens();
     }
 
+    /// From now on every call is noted.
+    pub(crate) fn note(&self) {
+        *self.state.lock().unwrap() = State { noted: Some(Vec::new()), ..State::default() };
+    }
+
+    /// The calls since then.
+    pub(crate) fn noted(&self) -> Vec<Call> {
+        self.state.lock().unwrap().noted.take().expect("calls were noted")
+    }
+
     /// From now on, what the plan says goes wrong.
     pub(crate) fn spoil_by(&self, plan: Plan) {
         *self.state.lock().unwrap() = State { plan: Some(plan), ..State::default() };
@@ -373,10 +345,9 @@ impl Wire {
         *self.state.lock().unwrap() = State { holds: true, ..State::default() };
     }
 
-    /// How many calls there were since the plan was made, and how many went wrong.
-    pub(crate) fn counted(&self) -> (usize, usize) {
-        let state = self.state.lock().unwrap();
-        (state.calls, state.fired)
+    /// How many calls went wrong since the plan was made.
+    pub(crate) fn fired(&self) -> usize {
+        self.state.lock().unwrap().fired
     }
 
     /// The call that waits.
@@ -394,10 +365,10 @@ impl Wire {
     }
 
     /// Lets the waiting call go wrong, if it can in that way.
-    pub(crate) fn release_spoilt(&self, plan: Plan) {
+    pub(crate) fn release_spoilt(&self, fault: Fault, when: When) {
         let held = self.state.lock().unwrap().held.pop_front().expect("a call waits");
-        let reply = if applies(plan.fault, &held.call) {
-            self.spoil(&held.call, plan)
+        let reply = if fault.applies(&held.call) {
+            self.spoil(&held.call, (fault, when))
         } else {
             Ok(self.engine.run(&held.call))
         };
@@ -410,80 +381,13 @@ impl Wire {
         drop(held.reply.send(Ok(conflict(&held.call, others))));
     }
 
-    fn spoil(&self, call: &Call, plan: Plan) -> Reply {
-        let done = match plan.when {
+    fn spoil(&self, call: &Call, (fault, when): (Fault, When)) -> Reply {
+        let done = match when {
             When::Before => None,
             When::After => Some(self.engine.run(call)),
         };
-        match plan.fault {
-            Fault::Throttled => {
-                Ok(error(400, "ProvisionedThroughputExceededException", &json!({})))
-            }
-            Fault::Conflict => Ok(conflict(call, &call.named())),
-            Fault::Internal => Ok(error(500, "InternalServerError", &json!({}))),
-            Fault::Reset => Err(ConnectorError::io("connection reset by the test".into())),
-            Fault::Truncated => {
-                let (status, body) = done.unwrap_or((200, "{\"ConsumedCapacity\":{}}".to_owned()));
-                // One byte at least: an empty body of the promised length zero is none that was cut.
-                Ok((status, body.chars().take((body.len() / 2).max(1)).collect()))
-            }
-            Fault::ExpiredToken => Ok(error(400, "ExpiredTokenException", &json!({}))),
-            Fault::NoTable => Ok(error(400, "ResourceNotFoundException", &json!({}))),
-            Fault::Unprocessed => {
-                let asked = call.parsed["RequestItems"].clone();
-                Ok((200, json!({"Responses": {}, "UnprocessedKeys": asked}).to_string()))
-            }
-            Fault::EmptyPage => {
-                let Item::Prefix(prefix) =
-                    queried(call.parsed["TableName"].as_str().unwrap_or_default(), &call.parsed)
-                else {
-                    panic!("a query")
-                };
-                let mut parts = prefix.splitn(3, ' ').skip(1);
-                let (tenant, key) = (parts.next().unwrap(), parts.next().unwrap());
-                let mut next = json!({"tenant": {"S": tenant}, "key": {"S": key}});
-                if call.parsed["ExclusiveStartKey"].is_object() {
-                    next = call.parsed["ExclusiveStartKey"].clone();
-                }
-                let page =
-                    json!({"Items": [], "Count": 0, "ScannedCount": 0, "LastEvaluatedKey": next});
-                Ok((200, page.to_string()))
-            }
-        }
+        fault.reply(call, done)
     }
-}
-
-/// Whether a call can go wrong in that way.
-fn applies(fault: Fault, call: &Call) -> bool {
-    match fault {
-        Fault::Conflict => call.is_transaction(),
-        Fault::Unprocessed => call.operation == "BatchGetItem",
-        // A begin for the empty prefix or the index would be no key.
-        Fault::EmptyPage => {
-            let values = &call.parsed["ExpressionAttributeValues"];
-            call.operation == "Query" && values[":p"]["S"].as_str().is_some_and(|p| !p.is_empty())
-        }
-        Fault::Throttled
-        | Fault::Internal
-        | Fault::Reset
-        | Fault::Truncated
-        | Fault::ExpiredToken
-        | Fault::NoTable => true,
-    }
-}
-
-fn conflict(call: &Call, others: &[String]) -> (u16, String) {
-    let others: BTreeSet<&String> = others.iter().collect();
-    let code = |item| if others.contains(item) { "TransactionConflict" } else { "None" };
-    let reasons: Vec<Value> = call.named().iter().map(|item| json!({"Code": code(item)})).collect();
-    error(400, "TransactionCanceledException", &json!({"CancellationReasons": reasons}))
-}
-
-fn error(status: u16, code: &str, more: &Value) -> (u16, String) {
-    let mut body = more.clone();
-    body["__type"] = json!(format!("com.amazonaws.dynamodb.v20120810#{code}"));
-    body["message"] = json!("injected by the test");
-    (status, body.to_string())
 }
 
 fn answered(reply: Reply) -> Result<HttpResponse, ConnectorError> {
