@@ -243,7 +243,7 @@ async fn a_fault_in_the_middle_leaves_a_prefix_and_repeating_converges() {
     let target = format!("/Groups/{id}");
     proxy.script("TransactWriteItems", [Step::Pass, Step::Pass]);
     proxy.always("TransactWriteItems", Step::Refuse("ValidationException"));
-    patch(&app, &target, on_members("add", &people)).await.expect(500);
+    patch(&app, &target, on_members("add", &people)).await.expect(503);
     proxy.heal();
     let there = members_of(&app, &id).await.len();
     assert!(0 < there && there < 100, "{there}");
