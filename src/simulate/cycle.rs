@@ -349,7 +349,7 @@ impl Cycle<'_> {
 }
 
 /// Whether something has to be said about a person.
-fn is_due(person: &Person, known: Option<&Known>) -> bool {
+pub(super) fn is_due(person: &Person, known: Option<&Known>) -> bool {
     let link = known.and_then(|known| known.link.as_ref());
     match person.standing {
         Standing::Gone => link.is_some(),

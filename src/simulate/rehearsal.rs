@@ -11,7 +11,7 @@ use super::call::{Call, Kind};
 use super::chaos::WireChaos;
 use super::churn::{Change, Churn};
 use super::codes::{Code, Failure, Health};
-use super::cycle::{Cycle, State, worker};
+use super::cycle::{Cycle, State, is_due, worker};
 use super::formula::{self, Ledger};
 use super::payload;
 use super::provider::Provider;
@@ -237,7 +237,11 @@ impl Rehearsal {
     pub fn let_things_happen(&mut self) -> BTreeMap<Change, usize> {
         let is_user_or_group = |sort: &Sort| matches!(sort, Sort::User | Sort::Group);
         let open = self.state.escrows.keys().filter(|(sort, _)| is_user_or_group(sort));
-        let busy: HashSet<String> = open.map(|(_, key)| key.clone()).collect();
+        let mut busy: HashSet<String> = open.map(|(_, key)| key.clone()).collect();
+        // And whoever waits for a cycle that was put off.
+        let people = self.source.people.iter();
+        let waiting = people.filter(|(key, one)| is_due(one, self.state.people.get(*key)));
+        busy.extend(waiting.map(|(key, _)| key.clone()));
         let happened = self.churn.run(&mut self.source, &mut self.chance, &busy);
         self.note_ours();
         self.happened.clone_from(&happened);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Response};
 use scim_endpoint::simulate::{
-    Code, Embedded, Endpoint, Plan, Rehearsal, Silent, Size, Source, directory,
+    Change, Code, Embedded, Endpoint, Plan, Rehearsal, Silent, Size, Source, directory,
 };
 use scim_endpoint::system::Moments;
 use tokio::sync::watch;
@@ -18,14 +18,14 @@ use super::front::{Behind, Fate, Rule, listen};
 const SIZE: Size = Size { users: 14, groups: 3, everyone_has_mail: true };
 
 /// A server of its own behind a rule, and a rehearsal that has connected to it.
-async fn behind<R: Rule>(rule: &Arc<R>, source: Source) -> (Embedded, Rehearsal) {
+async fn behind<R: Rule>(rule: &Arc<R>, plan: Plan, source: Source) -> (Embedded, Rehearsal) {
     let moments = Moments::new().unwrap();
     let embedded = Embedded::start(moments.clone(), None).await.unwrap();
     let (server, there) = watch::channel(Behind::server(embedded.endpoint().unwrap().base()));
     let url = listen(there, Arc::clone(rule)).await;
     drop(server);
     let endpoint = Endpoint::parse(&url, embedded.token()).unwrap();
-    let mut rehearsal = Rehearsal::new(endpoint, Plan::default(), source, moments).unwrap();
+    let mut rehearsal = Rehearsal::new(endpoint, plan, source, moments).unwrap();
     rehearsal.connect(&mut Silent).await.unwrap();
     (embedded, rehearsal)
 }
@@ -78,7 +78,7 @@ const KINDS: [(u16, Option<&str>, &str, &str); 4] = [
 #[tokio::test]
 async fn a_gateways_burst_of_429_and_503_is_made_good_by_the_next_cycle() {
     let gateway = Arc::new(Gateway::default());
-    let (embedded, mut rehearsal) = behind(&gateway, directory(SIZE, 5)).await;
+    let (embedded, mut rehearsal) = behind(&gateway, Plan::default(), directory(SIZE, 5)).await;
     for kind in 0..KINDS.len() {
         gateway.burst(if kind == 0 { 12 } else { 4 }, 8, kind);
         let hit = rehearsal.cycle(&mut Silent).await;
@@ -107,6 +107,27 @@ async fn a_gateways_burst_of_429_and_503_is_made_good_by_the_next_cycle() {
     assert!(checked.is_whole(), "{:?}", checked.findings);
 }
 
+#[tokio::test]
+async fn a_name_that_was_given_up_before_a_cycle_that_was_put_off_goes_to_nobody_yet() {
+    let gateway = Arc::new(Gateway::default());
+    let rates = Change::ALL.map(|change| match change.word() {
+        "user-names" => (change, 60),
+        "hires" => (change, 40),
+        _ => (change, 0),
+    });
+    let plan = Plan { rates: rates.to_vec(), ..Plan::default() };
+    let (_embedded, mut rehearsal) = behind(&gateway, plan, directory(SIZE, 6)).await;
+    rehearsal.cycle(&mut Silent).await;
+    for _ in 0..3 {
+        rehearsal.let_things_happen();
+        gateway.burst(0, 1, 0);
+        let put_off = rehearsal.cycle(&mut Silent).await;
+        assert_eq!((put_off.writes(), put_off.failed), (0, 1), "{put_off:?}");
+    }
+    let next = rehearsal.cycle(&mut Silent).await;
+    assert_eq!((next.findings.as_slice(), next.failed), (&[][..], 0));
+}
+
 /// Loses the answer to the first membership.
 #[derive(Default)]
 struct LosesMember(AtomicUsize);
@@ -131,7 +152,7 @@ async fn a_member_whose_addition_was_lost_and_who_moves_away_is_removed() {
     let groups: Vec<String> = source.groups.keys().cloned().collect();
     source.groups.get_mut(&groups[0]).unwrap().members.insert(member.clone());
     let lost = Arc::new(LosesMember::default());
-    let (_embedded, mut rehearsal) = behind(&lost, source).await;
+    let (_embedded, mut rehearsal) = behind(&lost, Plan::default(), source).await;
     let first = rehearsal.cycle(&mut Silent).await;
     // The addition went through, and the client does not know.
     assert_eq!((first.failed, first.findings.len()), (1, 0), "{first:?}");
