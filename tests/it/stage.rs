@@ -389,7 +389,11 @@ impl Stage {
 }
 
 fn usual() -> tenants::Choice {
-    tenants::Choice { match_attributes: Vec::new(), group_names: GroupNames::Unique }
+    tenants::Choice {
+        match_attributes: Vec::new(),
+        group_names: GroupNames::Unique,
+        is_rehearsal: false,
+    }
 }
 
 fn config(tables: &Tables, token_cache: Duration) -> Config {
