@@ -196,3 +196,19 @@ pub const IMPORT_ROWS_PER_STEP: usize = 100;
 pub const IMPORT_ATTEMPTS_MAX: u32 = 8;
 /// See [`IMPORT_ATTEMPTS_MAX`].
 pub const IMPORT_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a stretch of time is of which the identity provider's requests are counted: short beside the 20 to 40 minutes
+/// between two cycles of Entra's.
+pub const TRAFFIC_SLOT: Duration = Duration::from_mins(10);
+
+/// Days for which these counts are kept (DynamoDB TTL): a month, and some to look back from it.
+pub const TRAFFIC_KEPT_DAYS: i64 = 40;
+
+/// First and longest pause between two notes of the counts of one token by one process. A small directory's cycle is over
+/// within seconds, and what a process has not written when it ends is lost.
+pub const TRAFFIC_PAUSE_FIRST: Duration = Duration::from_secs(5);
+/// See [`TRAFFIC_PAUSE_FIRST`].
+pub const TRAFFIC_PAUSE_MAX: Duration = Duration::from_mins(1);
+
+/// Stretches of time whose counts wait for their note in one process, for each token: one, and the one before.
+pub const TRAFFIC_WAITING_MAX: usize = 3;

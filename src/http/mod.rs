@@ -10,6 +10,7 @@ mod request;
 mod respond;
 mod response;
 mod route;
+mod traffic;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub struct App {
     authenticator: Authenticator,
     limiter: Option<Limiter>,
     activity: activity::Throttle,
+    traffic: traffic::Counters,
 }
 
 impl App {
@@ -47,6 +49,7 @@ impl App {
             authenticator: Authenticator::new(config.token_cache),
             limiter: config.tenant_rate.map(Limiter::new),
             activity: activity::Throttle::default(),
+            traffic: traffic::Counters::default(),
             store,
             config,
         }

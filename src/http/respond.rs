@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::activity::{Seen, attributes};
 use super::request::Query;
 use super::route::{Lost, Route, unglue};
-use super::{App, Request, response};
+use super::{App, Request, response, traffic};
 use crate::auth::{Caller, Denied};
 use crate::limits::RETRY_DEADLINE;
 use crate::moment::Moment;
@@ -16,6 +16,7 @@ use crate::scim::error::{ErrorKind, ScimError};
 use crate::scim::list::Page;
 use crate::scim::project::Projection;
 use crate::scim::resource::ResourceId;
+use crate::store::Cx;
 use crate::store::journal::Refusal;
 use crate::store::settings::Status;
 use crate::telemetry::RequestLine;
@@ -57,6 +58,9 @@ async fn serve(
     line.tenant = Some(caller.tenant().to_string());
     line.token = Some(caller.token().to_owned());
     if let Err(failure) = admit(app, caller, moment) {
+        if failure.error.kind() == ErrorKind::TooManyRequests {
+            app.traffic.add(moment, caller.tenant(), caller.token(), &traffic::throttled());
+        }
         note_bounced(app, caller, moment).await;
         return fail(failure, line);
     }
@@ -187,6 +191,9 @@ async fn note(
     done: &Result<Reply, Failure>,
 ) {
     let cx = caller.cx(moment);
+    let is_probe = matches!(done, Ok(Reply::Document { body }) if is_probe(route, query, body));
+    let counted = traffic::sums((route, query), is_probe, done);
+    app.traffic.add(moment, caller.tenant(), caller.token(), &counted);
     if moment.elapsed() >= RETRY_DEADLINE {
         // The answer is late already, and the store most likely the reason.
         return;
@@ -208,11 +215,19 @@ async fn note(
             }
             Seen::Refusal
         }
-        Ok(Reply::Document { body }) if is_probe(route, query, body) => Seen::Probe,
+        Ok(_) if is_probe => Seen::Probe,
         Ok(_) => Seen::Call,
     };
     if app.activity.is_due(moment, caller.tenant(), caller.token(), seen) {
         drop(app.store.note_activity(&cx, attributes(seen)).await);
+    }
+    note_traffic(app, &cx, caller).await;
+}
+
+/// Writes what was counted, when it is due.
+async fn note_traffic(app: &App, cx: &Cx<'_>, caller: &Caller) {
+    for (start, sums) in app.traffic.due(cx.moment, caller.tenant(), caller.token()) {
+        drop(app.store.note_traffic(cx, start, &sums).await);
     }
 }
 
@@ -220,9 +235,13 @@ async fn note(
 async fn note_bounced(app: &App, caller: &Caller, moment: &Moment) {
     let deleting = caller.settings().status == Status::Deleting;
     let (tenant, token) = (caller.tenant(), caller.token());
-    if !deleting && app.activity.is_due(moment, tenant, token, Seen::Bounced) {
+    if deleting {
+        return;
+    }
+    if app.activity.is_due(moment, tenant, token, Seen::Bounced) {
         drop(app.store.note_activity(&caller.cx(moment), attributes(Seen::Bounced)).await);
     }
+    note_traffic(app, &caller.cx(moment), caller).await;
 }
 
 /// Entra's Test Connection asks for a random GUID that nobody has.

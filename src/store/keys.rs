@@ -8,6 +8,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::limits::KEY_BYTES_MAX;
+use crate::moment::Timestamp;
 use crate::scim::catalog::Kind;
 use crate::scim::fold::fold;
 use crate::scim::resource::ResourceId;
@@ -90,6 +91,11 @@ impl Key {
         Self("activity".to_owned())
     }
 
+    /// What the identity provider asked for in the stretch of time that begins there.
+    pub(super) fn traffic(start: Timestamp) -> Self {
+        Self(format!("{TRAFFIC}{start}"))
+    }
+
     /// A token's metadata.
     pub(super) fn token(token: &str) -> Self {
         Self(format!("token#{}", escape(token)))
@@ -136,6 +142,8 @@ pub(super) const GROUP_NAMES: &str = "groupname#";
 pub(super) const MEMBERS: &str = "member#";
 /// Prefix of every membership from the member's side.
 pub(super) const MEMBERS_OF: &str = "memberof#";
+/// Prefix of what the identity provider asked for, a stretch of time each.
+pub(super) const TRAFFIC: &str = "traffic#";
 /// Prefix of every token's metadata.
 pub(super) const TOKENS: &str = "token#";
 /// Prefix of every job that has to be finished.

@@ -14,11 +14,12 @@
 //! | member of | `memberof#<member id>#<group id>` | nothing but its key |
 //! | count | `count#<kind>#<shard>` | `n` |
 //! | settings, activity, token | `settings`, `activity`, `token#<id>` | the tenant; when it was last seen; a token's metadata |
+//! | traffic | `traffic#<start>` | how often what was asked for in ten minutes; DynamoDB's TTL removes it |
 //! | work | `work#<id>` | a multi-step job that has to be finished |
 //!
 //! Every item has `v`, the number of its format: readers accept [`item::FORMAT`] ([`item::RESOURCE_FORMAT`] for users and
 //! groups) and the one before. Writers write it; users and groups are written as [`Settings::resource_format`] says.
-//! No write without a condition (journal, counters and activity excepted), no unbounded read, no `Scan`.
+//! No write without a condition (journal, counters, activity and traffic excepted), no unbounded read, no `Scan`.
 
 pub mod check;
 pub mod clock;
@@ -40,6 +41,7 @@ pub mod tables;
 pub mod tenant;
 pub mod tenants;
 pub mod tokens;
+pub mod traffic;
 pub mod work;
 
 mod delete;

@@ -12,7 +12,7 @@ use super::{Store, StoreError};
 /// The index of Directory by `tenant` and `externalId`.
 pub const EXTERNAL_ID_INDEX: &str = "externalId";
 
-/// The attribute that DynamoDB's TTL reads in Journal and Secrets.
+/// The attribute that DynamoDB's TTL reads.
 pub const EXPIRES: &str = "expires";
 
 /// The names of the tables.
@@ -72,7 +72,7 @@ pub fn definitions() -> [Definition; 3] {
             range: Some("key"),
             index: Some((EXTERNAL_ID_INDEX, "externalId")),
             stream: Stream::None,
-            ttl: None,
+            ttl: Some(EXPIRES),
         },
         Definition {
             role: "Secrets",

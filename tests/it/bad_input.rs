@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::{Answer, App};
 use crate::races::{crowd, entries, group, members_of, on_members, user};
-use crate::whole::{Item, assert_whole, partition};
+use crate::whole::{Item, assert_whole, partition, without_what_was_seen};
 
 /// Stands in every bad value that could be somebody's: no answer may contain it.
 const CANARY: &str = "canary";
@@ -82,9 +82,7 @@ impl Place {
 
 /// Everything that is stored but for when the tenant was last seen.
 async fn stored(app: &App) -> BTreeMap<String, Item> {
-    let mut items = partition(app).await;
-    items.remove("activity");
-    items
+    without_what_was_seen(partition(app).await)
 }
 
 fn shown(answer: &Answer) -> String {

@@ -18,11 +18,18 @@ async fn cost(app: &App, proxy: &Proxy, request: (&str, &str, Value)) -> String 
     proxy.calls().join(", ")
 }
 
-/// An app that has noted its activity for this minute.
+/// An app that has noted its activity and its traffic for this minute, and notes both once a minute from now on.
 async fn warm() -> (App, Proxy) {
     let (app, proxy) = Proxy::app(Conflicts::None).await;
-    app.call("GET", "/ServiceProviderConfig", Value::Null).await.expect(200);
+    settle(&app).await;
     (app, proxy)
+}
+
+async fn settle(app: &App) {
+    for seconds in [0, 6, 11, 21, 41, 61] {
+        app.clock().advance(Duration::from_secs(seconds));
+        app.call("GET", "/ServiceProviderConfig", Value::Null).await.expect(200);
+    }
 }
 
 #[tokio::test]
@@ -213,7 +220,7 @@ async fn a_cached_token_costs_no_call() {
         config
     };
     let (app, proxy) = Proxy::app_with(Conflicts::None, cached).await;
-    app.call("GET", "/ServiceProviderConfig", Value::Null).await.expect(200);
+    settle(&app).await;
     let probe = ("GET", "/Users?filter=userName+eq+%22ida@ex.test%22", Value::Null);
     assert_eq!(cost(&app, &proxy, probe.clone()).await, "GetItem user");
     app.clock().advance(Duration::from_secs(29));
@@ -225,10 +232,21 @@ async fn a_cached_token_costs_no_call() {
 #[tokio::test]
 async fn activity_is_written_once_a_minute_and_a_refusal_at_once() {
     let (app, proxy) = Proxy::app(Conflicts::None).await;
+    // Not at the end of a stretch of time: what waits from before it is a note of its own.
+    let until_the_next = 600 - app.moment().now().unix_seconds().rem_euclid(600);
+    app.clock().advance(Duration::from_secs(until_the_next.unsigned_abs()));
     let config = ("GET", "/ServiceProviderConfig", Value::Null);
-    let noted = "GetItem secret, UpdateItem activity";
+    // When the tenant was seen, and how often it asked for what.
+    let noted = "GetItem secret, UpdateItem activity, UpdateItem traffic";
     assert_eq!(cost(&app, &proxy, config.clone()).await, noted, "the first call");
     assert_eq!(cost(&app, &proxy, config.clone()).await, "GetItem secret");
+    app.clock().advance(Duration::from_secs(6));
+    let soon = "GetItem secret, UpdateItem traffic";
+    assert_eq!(
+        cost(&app, &proxy, config.clone()).await,
+        soon,
+        "a small directory's cycle is short"
+    );
     app.clock().advance(Duration::from_secs(61));
     assert_eq!(cost(&app, &proxy, config).await, noted, "a minute later");
     user(&app, "ida@ex.test").await;

@@ -53,7 +53,10 @@ async fn scim_ends_the_people_stay_and_the_feed_says_so() {
 
     let after = partition(&app).await;
     for (key, item) in &before {
-        let touched = key == "settings" || key.starts_with("token#") || key == "activity";
+        let touched = key == "settings"
+            || key.starts_with("token#")
+            || key == "activity"
+            || key.starts_with("traffic#");
         assert!(touched || after[key] == *item, "{key}");
     }
     assert_eq!(before.len(), after.len());

@@ -106,7 +106,7 @@ fn text(value: &AttributeValue) -> String {
 /// What a tenant has stored, but for when it was last seen.
 async fn directory(app: &App, tenant: &str) -> Partition {
     let mut items = partition(app, &app.store().tables().directory, "key", tenant).await;
-    items.remove("activity");
+    items.retain(|key, _| key != "activity" && !key.starts_with("traffic#"));
     items
 }
 

@@ -186,7 +186,7 @@ impl<'a> Facts<'a> {
                 self.work.insert(reader.id("resource")?);
             }
             "settings" => drop(Settings::read(item)?),
-            "activity" => drop(reader?.key()?),
+            "activity" | "traffic" => drop(reader?.key()?),
             _ => return Ok(false),
         }
         Ok(true)

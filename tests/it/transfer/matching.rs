@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{USUAL, app_id_of, assert_checked, import_usual, import_with};
 use crate::app::App;
 use crate::races::{get, members_of};
-use crate::whole::{assert_whole, journal, partition, string};
+use crate::whole::{assert_whole, journal, partition, string, without_what_was_seen};
 
 const UPDATING: Options = Options { existing: Existing::Updated, ..USUAL };
 const REHEARSED: Options = Options { writing: Writing::Rehearsed, ..USUAL };
@@ -46,9 +46,7 @@ async fn each_row_meets_whom_it_is_about() {
 
     let rehearsed = import_with(&app, ROWS, &REHEARSED).await;
     let without_activity = |items: &std::collections::BTreeMap<String, crate::whole::Item>| {
-        let mut items = items.clone();
-        items.remove("activity");
-        items
+        without_what_was_seen(items.clone())
     };
     assert_eq!(without_activity(&partition(&app).await), without_activity(&before));
 
