@@ -25,6 +25,7 @@ pub mod demo;
 #[cfg(feature = "cli")]
 pub mod feed;
 pub mod http;
+pub mod insight;
 pub mod lambda;
 pub mod limits;
 #[cfg(feature = "cli")]

@@ -212,3 +212,42 @@ pub const TRAFFIC_PAUSE_MAX: Duration = Duration::from_mins(1);
 
 /// Stretches of time whose counts wait for their note in one process, for each token: one, and the one before.
 pub const TRAFFIC_WAITING_MAX: usize = 3;
+
+/// Items of the journal that one page of the provisioning log looks through; DynamoDB stops at 1 MB, about 2,000 of them.
+pub const LOG_ITEMS_PER_PAGE: usize = 1_000;
+
+/// For how long an identity provider may be silent before that is worth a word, unless its own rhythm is slower: Entra calls
+/// every 20 to 40 minutes.
+pub const SILENCE: Duration = Duration::from_hours(6);
+
+/// Over how long a stretch requests and their refusals are compared.
+pub const HEALTH_WINDOW: Duration = Duration::from_hours(24);
+
+/// Days of which the counts are read to recognise cycles and their rhythm.
+pub const HEALTH_DAYS: i64 = 7;
+
+/// Items of the journal that are looked through for the reasons of refusals.
+pub const HEALTH_REFUSALS_MAX: usize = 2_000;
+
+/// People whose externalIds are looked at: the first ones that came.
+pub const EXTERNAL_IDS_READ: usize = 50;
+
+/// The share of failures, in percent, above which Entra quarantines, and how many have to have failed for that.
+pub const QUARANTINE_PERCENT: u64 = 40;
+/// See [`QUARANTINE_PERCENT`].
+pub const QUARANTINE_FAILURES: u64 = 5_000;
+/// Failures above which Entra quarantines whatever their share.
+pub const QUARANTINE_FAILURES_ANY: u64 = 40_000;
+
+/// Items of the journal that the question why somebody is not there looks through at a time.
+pub const WHY_ITEMS_MAX: usize = 5_000;
+
+/// Changes of a person that are followed back from the last one, each a read.
+pub const WHY_CHANGES_MAX: usize = 20;
+
+/// People that one name may mean, groups of one that are named, and rows of each sort that an answer has.
+pub const WHY_PEOPLE_MAX: usize = 5;
+/// See [`WHY_PEOPLE_MAX`].
+pub const WHY_GROUPS_MAX: usize = 100;
+/// See [`WHY_PEOPLE_MAX`].
+pub const WHY_ROWS_MAX: usize = 50;

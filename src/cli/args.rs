@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use super::feed_args::{ChangesArguments, JournalArguments};
+pub(super) use super::insight_args::{HealthArguments, LogArguments, WhyArguments};
 use super::simulate::SimulateArguments;
 use crate::limits::{TENANT_RATE_MIN, TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX};
 use crate::moment::Timestamp;
@@ -56,6 +57,12 @@ pub(super) enum Command {
     Migrate(MigrateArguments),
     /// Tell the app again how everything is
     Resync(ResyncArguments),
+    /// What the identity provider did, for people: the provisioning log
+    Log(LogArguments),
+    /// Why somebody is not there, or may not come in
+    Why(WhyArguments),
+    /// Whether the identity provider calls, and is answered well; ends with 1 unless it is healthy
+    Health(HealthArguments),
     /// Read the feed of changes, acknowledge them, measure how long that takes
     Changes(ChangesArguments),
     /// Erase a person from a tenant's journal

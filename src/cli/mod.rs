@@ -12,9 +12,12 @@ mod demo;
 mod docs;
 mod export;
 mod feed_args;
+mod health;
 mod import;
+mod insight_args;
 mod journal;
 mod lag;
+mod log;
 mod migrate;
 mod output;
 mod probe;
@@ -24,6 +27,7 @@ mod simulate;
 mod site;
 mod tenant;
 mod token;
+mod why;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -128,6 +132,9 @@ async fn dispatch(
         Some(Command::Check(check)) => check::run(check, host, out).await,
         Some(Command::Migrate(migrate)) => migrate::run(migrate, host, out).await,
         Some(Command::Resync(resync)) => resync::run(resync, host, out).await,
+        Some(Command::Log(log)) => log::run(log, host, out).await,
+        Some(Command::Why(why)) => why::run(&why, host, out).await,
+        Some(Command::Health(health)) => health::run(&health, host, out).await,
         Some(Command::Changes(changes)) => changes::run(changes, host, out).await,
         Some(Command::Journal(journal)) => journal::run(journal, host, out).await,
         Some(Command::Import(import)) => import::run(import, host, out).await,

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::args::Format;
 use crate::admin::AdminError;
+use crate::insight::words::is_harmless;
 use crate::moment::Timestamp;
 use crate::store::StoreError;
 use crate::telemetry::Chain;
@@ -96,7 +97,7 @@ impl Output {
     ) -> Result<(), CliError> {
         let mut whole = match self.format {
             Format::Text => text(),
-            Format::Json => json().to_string(),
+            Format::Json => ascii_controls(&json().to_string()),
         };
         if !whole.ends_with('\n') {
             whole.push('\n');
@@ -152,6 +153,20 @@ pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
+/// JSON with the characters as codes that a terminal would obey and JSON lets through. They stand in its texts alone.
+fn ascii_controls(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_harmless(c) {
+            safe.push(c);
+        } else {
+            let mut units = [0; 2];
+            safe.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    safe
+}
+
 fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -161,6 +176,14 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
+
+    #[test]
+    fn json_for_scripts_does_nothing_to_a_terminal() {
+        let value = serde_json::json!({"name": "a\u{1b}[2J\u{9b}b\u{202e}\u{e0001}\u{7f}ü"});
+        let written = ascii_controls(&value.to_string());
+        expect![[r#"{"name":"a\u001b[2J\u009bb\u202e\udb40\udc01\u007fü"}"#]].assert_eq(&written);
+        assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), value);
+    }
 
     #[test]
     fn columns_are_aligned() {

@@ -248,8 +248,11 @@ async fn note_bounced(app: &App, caller: &Caller, moment: &Moment) {
 fn is_probe(route: &Route, query: &str, body: &serde_json::Value) -> bool {
     let nobody = body.get("totalResults").and_then(serde_json::Value::as_u64) == Some(0);
     let Ok(query) = Query::parse(query) else { return false };
-    let literal = query.get("filter").and_then(|filter| filter.split('"').nth(1));
-    let guid = literal.is_some_and(|literal| Uuid::try_parse(literal).is_ok());
+    // One comparison: with two, it asks whether somebody has that manager, or a group that member.
+    let parts = query.get("filter").map(|filter| filter.split('"').collect::<Vec<_>>());
+    let guid = parts.is_some_and(
+        |parts| matches!(parts.as_slice(), [_, literal, _] if Uuid::try_parse(literal).is_ok()),
+    );
     matches!(route, Route::List(_)) && nobody && guid
 }
 

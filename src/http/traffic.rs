@@ -106,16 +106,14 @@ pub(super) fn sums(
     if matches!(refused, Some(ErrorKind::TooManyRequests | ErrorKind::Unavailable)) {
         return throttled();
     }
-    let write = match route {
-        Route::Create(_) => Some(Write::Post),
-        Route::Patch(..) => Some(Write::Patch),
-        Route::Replace(..) => Some(Write::Put),
-        Route::Delete(..) => Some(Write::Delete),
-        Route::List(_)
-        | Route::Read(..)
-        | Route::ServiceProviderConfig
-        | Route::ResourceTypes(_)
-        | Route::Schemas(_) => None,
+    let (write, one) = match route {
+        Route::Create(_) => (Some(Write::Post), None),
+        Route::Patch(..) => (Some(Write::Patch), None),
+        Route::Replace(..) => (Some(Write::Put), None),
+        Route::Delete(..) => (Some(Write::Delete), None),
+        Route::Read(kind, _) => (None, Some(*kind)),
+        Route::List(kind) => (None, is_filtered(query).then_some(*kind)),
+        Route::ServiceProviderConfig | Route::ResourceTypes(_) | Route::Schemas(_) => (None, None),
     };
     if let Some(write) = write {
         // Who is deleted again is gone, as it was asked for.
@@ -124,11 +122,6 @@ pub(super) fn sums(
         sums.count(write, if is_refused { IsRefused::Yes } else { IsRefused::No });
         return sums;
     }
-    let one = match route {
-        Route::Read(kind, _) => Some(*kind),
-        Route::List(kind) => is_filtered(query).then_some(*kind),
-        _ => None,
-    };
     match one.filter(|_| refused.is_none()) {
         Some(_) if is_probe => sums.probes = 1,
         Some(Kind::User) => sums.people = 1,

@@ -163,6 +163,15 @@ pub struct ChangePage {
     pub changes: Vec<Change>,
     /// Whether more follow up to the bound.
     pub more: bool,
+    /// Where the read stopped, when more follow: an item of ours, or one that is none.
+    pub last: Option<Uuid>,
+}
+
+/// In which order items are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    OldestFirst,
+    NewestFirst,
 }
 
 /// What became of an acknowledgement.
@@ -189,11 +198,30 @@ impl Store {
         most: usize,
     ) -> Result<ChangePage, StoreError> {
         if after >= before {
-            return Ok(ChangePage { changes: Vec::new(), more: false });
+            return Ok(ChangePage { changes: Vec::new(), more: false, last: None });
         }
         let first = Uuid::from_u128(after.as_u128().saturating_add(1));
         let last = Uuid::from_u128(before.as_u128().saturating_sub(1));
-        self.changes_between(moment, tenant, (first, last), most).await
+        self.changes_between(moment, tenant, (first, last), (Order::OldestFirst, most)).await
+    }
+
+    /// The items of a tenant's journal after one and before another position, the newest first, at most `most`.
+    ///
+    /// # Errors
+    /// As [`Store::changes`].
+    pub async fn changes_newest_first(
+        &self,
+        moment: &Moment,
+        tenant: &TenantId,
+        (after, before): (Uuid, Uuid),
+        most: usize,
+    ) -> Result<ChangePage, StoreError> {
+        if after >= before {
+            return Ok(ChangePage { changes: Vec::new(), more: false, last: None });
+        }
+        let first = Uuid::from_u128(after.as_u128().saturating_add(1));
+        let last = Uuid::from_u128(before.as_u128().saturating_sub(1));
+        self.changes_between(moment, tenant, (first, last), (Order::NewestFirst, most)).await
     }
 
     /// One item of a tenant's journal.
@@ -206,7 +234,8 @@ impl Store {
         tenant: &TenantId,
         at: Uuid,
     ) -> Result<Option<Change>, StoreError> {
-        let page = self.changes_between(moment, tenant, (at, at), 1).await?;
+        let one = (Order::OldestFirst, 1);
+        let page = self.changes_between(moment, tenant, (at, at), one).await?;
         Ok(page.changes.into_iter().next())
     }
 
@@ -215,10 +244,10 @@ impl Store {
         moment: &Moment,
         tenant: &TenantId,
         (first, last): (Uuid, Uuid),
-        most: usize,
+        (order, most): (Order, usize),
     ) -> Result<ChangePage, StoreError> {
         if first > last {
-            return Ok(ChangePage { changes: Vec::new(), more: false });
+            return Ok(ChangePage { changes: Vec::new(), more: false, last: None });
         }
         moment.meter().call();
         let answer = self
@@ -232,12 +261,15 @@ impl Store {
             .expression_attribute_values(":f", text(first.to_string()))
             .expression_attribute_values(":l", text(last.to_string()))
             .limit(i32::try_from(most.max(1)).unwrap_or(i32::MAX))
+            .scan_index_forward(order == Order::OldestFirst)
             .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
             .map_err(super::read::read_error)?;
         super::read::count_read(moment, answer.consumed_capacity());
+        let stopped = answer.last_evaluated_key().and_then(|key| key.get("at"));
+        let last = stopped.and_then(|at| Uuid::try_parse(at.as_s().ok()?).ok());
         let more = answer.last_evaluated_key.is_some();
         let changes = answer
             .items()
@@ -245,7 +277,7 @@ impl Store {
             .map(Change::read)
             .filter_map(Result::transpose)
             .collect::<Result<_, _>>()?;
-        Ok(ChangePage { changes, more })
+        Ok(ChangePage { changes, more, last })
     }
 
     /// Notes that the app has done what an item asks for. The first note stays.

@@ -3,6 +3,8 @@
 //! Each process sums for itself and adds its sums with `ADD`, so that several never overwrite each other. What a process
 //! has not written when it ends is lost: every number here means "about". DynamoDB's TTL removes the items.
 
+use std::collections::HashMap;
+
 use super::item::{FORMAT, Item, ItemReader, number};
 use super::keys::{Key, TRAFFIC};
 use super::tables::EXPIRES;
@@ -143,6 +145,12 @@ impl Sums {
         }
     }
 
+    /// People that were looked at, about. A match by a GUID that finds nobody looks like a probe; who is created behind it was
+    /// looked for.
+    pub fn people_seen(&self) -> u64 {
+        self.people.max(self.posts)
+    }
+
     /// Requests that would change something, and those of them that were refused.
     pub fn writes(&self) -> (u64, u64) {
         Write::ALL.into_iter().fold((0, 0), |(all, refused), write| {
@@ -183,6 +191,26 @@ pub struct Slot {
     pub sums: Sums,
 }
 
+/// A token that was refused although it is one of the tenant's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// When.
+    pub at: Timestamp,
+    /// Its id.
+    pub token: String,
+    /// Why, in a word or a few.
+    pub why: Option<String>,
+}
+
+/// When a tenant was last seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// The times by their names: `lastCall`, `lastProbe`, `lastRefusal`, and when each token was last used.
+    pub times: HashMap<String, Timestamp>,
+    /// The last token that was refused.
+    pub denied: Option<Denied>,
+}
+
 /// The beginning of the stretch that an instant lies in.
 pub fn slot_of(time: Timestamp) -> Timestamp {
     let length = i64::try_from(TRAFFIC_SLOT.as_secs()).unwrap_or(i64::MAX);
@@ -208,6 +236,30 @@ impl Store {
         let change = Change { set, add: add.collect(), ..Change::default() };
         let (tenant, key) = (cx.tenant.as_str(), Key::traffic(start));
         self.update_alone(cx.moment, tenant, &key, change, Condition::Any).await.map(|_| ())
+    }
+
+    /// When the tenant was last seen, and which token was last refused.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn activity_and_denial(
+        &self,
+        moment: &Moment,
+        tenant: &TenantId,
+    ) -> Result<Activity, StoreError> {
+        let found = self.get_key(moment, tenant.as_str(), &Key::activity()).await?;
+        let item = found.unwrap_or_default();
+        let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
+        let denied = text("deniedAt").and_then(|at| Timestamp::parse(at)).zip(text("deniedToken"));
+        let denied = denied.map(|(at, token)| Denied {
+            at,
+            token: token.clone(),
+            why: text("deniedWhy").cloned(),
+        });
+        let times = item.iter().filter_map(|(name, value)| {
+            Some((name.clone(), Timestamp::parse(value.as_s().ok()?)?))
+        });
+        Ok(Activity { times: times.collect(), denied })
     }
 
     /// What was asked for since then, in order of time; at most what [`TRAFFIC_KEPT_DAYS`] days have.

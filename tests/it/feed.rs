@@ -101,7 +101,7 @@ fn at_of(item: &Item) -> Uuid {
 }
 
 /// Writes and deletes items of the journal, past the store.
-async fn rewrite(app: &App, puts: Vec<Item>, deletes: Vec<Item>) {
+pub(crate) async fn rewrite(app: &App, puts: Vec<Item>, deletes: Vec<Item>) {
     let put = |item| PutRequest::builder().set_item(Some(item)).build().expect("an item");
     let puts = puts.into_iter().map(|item| WriteRequest::builder().put_request(put(item)).build());
     let delete = |item: &Item| {
@@ -121,7 +121,12 @@ async fn rewrite(app: &App, puts: Vec<Item>, deletes: Vec<Item>) {
 }
 
 /// An item as somebody made it up: its tenant, its time, and what else it says.
-fn made_up(tenant: &TenantId, time: Timestamp, number: u32, more: &[(&str, &str)]) -> Item {
+pub(crate) fn made_up(
+    tenant: &TenantId,
+    time: Timestamp,
+    number: u32,
+    more: &[(&str, &str)],
+) -> Item {
     let at = position(time).as_u128() | u128::from(number);
     let texts = [
         ("tenant", tenant.as_str()),
@@ -143,7 +148,7 @@ fn made_up(tenant: &TenantId, time: Timestamp, number: u32, more: &[(&str, &str)
 }
 
 /// Makes a tenant's journal older, for commands, which go by the machine's clock.
-async fn age(app: &App, tenant: &TenantId, by: Duration) {
+pub(crate) async fn age(app: &App, tenant: &TenantId, by: Duration) {
     let old = journal_of(app, tenant).await;
     let move_back = |text: &str| {
         let at = Uuid::try_parse(text).expect("a position");

@@ -28,6 +28,7 @@ mod faults;
 mod feed;
 mod fixtures;
 mod histories;
+mod insight;
 mod interleavings;
 mod lambda;
 mod laws;
