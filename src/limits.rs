@@ -210,6 +210,9 @@ pub const TRAFFIC_PAUSE_FIRST: Duration = Duration::from_secs(5);
 /// See [`TRAFFIC_PAUSE_FIRST`].
 pub const TRAFFIC_PAUSE_MAX: Duration = Duration::from_mins(1);
 
+/// Requests behind the first note of the counts that make for a second one before its time; twice as many for the next.
+pub const TRAFFIC_BURST_FIRST: u64 = 16;
+
 /// Stretches of time whose counts wait for their note in one process, for each token: one, and the one before.
 pub const TRAFFIC_WAITING_MAX: usize = 3;
 
@@ -226,8 +229,8 @@ pub const HEALTH_WINDOW: Duration = Duration::from_hours(24);
 /// Days of which the counts are read to recognise cycles and their rhythm.
 pub const HEALTH_DAYS: i64 = 7;
 
-/// Items of the journal that are looked through for the reasons of refusals.
-pub const HEALTH_REFUSALS_MAX: usize = 2_000;
+/// Items of the journal that are read for the writes of the last day, and for the reasons of refusals.
+pub const HEALTH_ITEMS_MAX: usize = 2_000;
 
 /// People whose externalIds are looked at: the first ones that came.
 pub const EXTERNAL_IDS_READ: usize = 50;

@@ -213,7 +213,7 @@ mod tests {
         expect!["error: invalid value 'Acme' for '<TENANT>': a tenant's name is 1 to 63 characters: lower-case letters, digits and hyphens, not beginning with a hyphen (see --help)"].assert_eq(&refused(&["tenant", "show", "Acme"]));
         expect!["error: the following required arguments were not provided: <TENANT> (see --help)"]
             .assert_eq(&refused(&["tenant", "show"]));
-        expect!["error: unrecognized subcommand 'tenat'; tip: a similar subcommand exists: 'tenant' (see --help)"].assert_eq(&refused(&["tenat"]));
+        expect!["error: unrecognized subcommand 'tenat'; tip: some similar subcommands exist: 'health', 'tenant' (see --help)"].assert_eq(&refused(&["tenat"]));
         expect!["error: invalid value '3' for '--rate <N>': 0 or at least 50: identity providers need 25 requests a second (see --help)"].assert_eq(&refused(&["serve", "--rate", "3"]));
         expect!["error: invalid value '0' for '--days <N>': 0 is not in 1..=3650 (see --help)"]
             .assert_eq(&refused(&["token", "issue", "acme", "--days", "0"]));

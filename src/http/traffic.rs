@@ -1,5 +1,5 @@
 //! Counts what is asked for, by stretches of ten minutes, and says when the counts are to be written: the first at once,
-//! then after pauses that grow to a minute. What is not written when the process ends is lost.
+//! then after pauses that grow to a minute, and numbers of requests that double. What is not written when the process ends is lost.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::request::Query;
 use super::route::Route;
 use crate::limits::{
-    LIMITER_TENANTS_MAX, TRAFFIC_PAUSE_FIRST, TRAFFIC_PAUSE_MAX, TRAFFIC_SLOT, TRAFFIC_WAITING_MAX,
+    LIMITER_TENANTS_MAX, TRAFFIC_BURST_FIRST, TRAFFIC_PAUSE_FIRST, TRAFFIC_PAUSE_MAX, TRAFFIC_SLOT,
+    TRAFFIC_WAITING_MAX,
 };
 use crate::moment::{Moment, Timestamp};
 use crate::ops::{Failure, Reply};
@@ -26,8 +27,10 @@ pub(super) struct Counters(Mutex<HashMap<(TenantId, String), Counter>>);
 struct Counter {
     /// Stretches of time, oldest first.
     waiting: Vec<(Timestamp, Sums)>,
-    /// When something was last written, and how long to wait then.
-    written: Option<(Duration, Duration)>,
+    /// Requests that are in these.
+    requests: u64,
+    /// When something was last written, and until when or until how many requests to wait then.
+    written: Option<(Duration, Duration, u64)>,
     /// When something was last counted.
     seen: Duration,
 }
@@ -35,6 +38,7 @@ struct Counter {
 impl Counter {
     fn add(&mut self, now: Duration, start: Timestamp, sums: &Sums) {
         self.seen = now;
+        self.requests += 1;
         match self.waiting.last_mut() {
             Some((slot, counted)) if *slot == start => *counted = counted.plus(sums),
             Some(_) | None => self.waiting.push((start, *sums)),
@@ -46,16 +50,21 @@ impl Counter {
     }
 
     fn due(&mut self, now: Duration) -> Vec<(Timestamp, Sums)> {
-        let pause = match self.written {
-            Some((at, pause)) if now < at + pause => return Vec::new(),
+        let (pause, burst) = match self.written {
+            Some((at, pause, burst)) if now < at + pause && self.requests < burst => {
+                return Vec::new();
+            }
             // Behind a silence it begins anew.
-            Some((at, pause)) if now < at + TRAFFIC_SLOT => (pause * 2).min(TRAFFIC_PAUSE_MAX),
-            Some(_) | None => TRAFFIC_PAUSE_FIRST,
+            Some((at, pause, burst)) if now < at + TRAFFIC_SLOT => {
+                ((pause * 2).min(TRAFFIC_PAUSE_MAX), burst.saturating_mul(2))
+            }
+            Some(_) | None => (TRAFFIC_PAUSE_FIRST, TRAFFIC_BURST_FIRST),
         };
         if self.waiting.is_empty() {
             return Vec::new();
         }
-        self.written = Some((now, pause));
+        self.written = Some((now, pause, burst));
+        self.requests = 0;
         std::mem::take(&mut self.waiting)
     }
 }
@@ -182,6 +191,16 @@ mod tests {
             (2_405, 2),
         ];
         assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn of_a_burst_at_most_half_waits() {
+        let mut counter = Counter::default();
+        let written = (1..=300).filter(|_| {
+            counter.add(Duration::ZERO, slot(0), &one());
+            !counter.due(Duration::ZERO).is_empty()
+        });
+        assert_eq!(written.collect::<Vec<_>>(), [1, 17, 49, 113, 241]);
     }
 
     #[test]

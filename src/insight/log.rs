@@ -217,8 +217,10 @@ impl Row {
             Action::Delete => told.push("deleted".to_owned()),
             Action::Other => told.push(self.others()),
         }
-        let active = well_known::ACTIVE;
-        let changed = self.changed.iter().filter(|name| *name != active).map(|name| plain(name));
+        // Both are told in words of their own.
+        let own = [well_known::ACTIVE, well_known::MEMBERS];
+        let changed = self.changed.iter().filter(|name| !own.contains(&name.as_str()));
+        let changed = changed.map(|name| plain(name));
         let changed: Vec<String> = changed.collect();
         if !changed.is_empty() {
             told.push(format!("changed {}", changed.join(", ")));
@@ -278,7 +280,8 @@ fn action(change: &Change) -> Action {
         };
     }
     let is = |event: Event| change.is(event.name());
-    let has_changed = change.attributes.contains_key("changed");
+    let changed = change.attributes.get("changed").and_then(serde_json::Value::as_array);
+    let has_changed = changed.into_iter().flatten().any(|name| name != well_known::MEMBERS);
     if is(Event::Create) {
         Action::Create
     } else if is(Event::Delete) {
@@ -510,7 +513,7 @@ mod tests {
         );
         check(
             json!({"events": ["prov:patch:notice", "group.member.added"], "displayName": "Staff",
-                "added": ["a", "b"]}),
+                "changed": ["members"], "added": ["a", "b"]}),
             &expect!["members success Staff: 2 members added"],
         );
         check(

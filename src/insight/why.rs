@@ -292,13 +292,12 @@ fn keep(why: &mut Why, row: Row) {
 
 /// The answer in sentences.
 fn answer(why: &Why, health: &Health, match_attributes: &[String]) -> Vec<String> {
-    let mut told: Vec<String> =
-        why.people.iter().map(|person| of_person(person, why.now)).collect();
+    let mut told: Vec<String> = why.people.iter().map(|person| of_person(person, health)).collect();
     if why.people.len() > 1 {
         told.insert(0, format!("{} are called so.", counted_people(why.people.len())));
     }
     if let Some(gone) = why.deleted.first().filter(|_| why.people.is_empty()) {
-        told.push(of_deletion(gone, why.now));
+        told.push(of_deletion(gone, health));
     }
     told.extend(why.refused.first().map(|row| of_refusal(row, why)));
     if why.people.is_empty() && why.deleted.is_empty() {
@@ -322,16 +321,15 @@ fn counted_people(count: usize) -> String {
     counted(u64::try_from(count).unwrap_or(u64::MAX), "person", "people")
 }
 
-fn of_person(person: &Person, now: Timestamp) -> String {
+fn of_person(person: &Person, health: &Health) -> String {
     let name = plain(person.user_name.as_deref().unwrap_or(&person.id));
     let since = person.since.as_ref().and_then(|row| Some((row, row.time?)));
     let since = since.map_or_else(String::new, |(row, time)| {
-        let by =
-            row.actor.as_deref().map_or_else(String::new, |actor| format!(" by {}", plain(actor)));
+        let by = by(row, health);
         format!(
             " since {} ({} ago): {}{by}, request {}",
             second(time),
-            span(now.since(time)),
+            span(health.now.since(time)),
             row.what(),
             row.request.as_deref().map_or_else(|| "unknown".to_owned(), plain)
         )
@@ -345,13 +343,21 @@ fn of_person(person: &Person, now: Timestamp) -> String {
     format!("{name} {standing}{since}.{todo}")
 }
 
-fn of_deletion(gone: &Row, now: Timestamp) -> String {
+/// Who did it: a token by what it is for.
+fn by(row: &Row, health: &Health) -> String {
+    let Some(actor) = row.actor.as_deref() else { return String::new() };
+    match health.tokens.iter().find(|token| token.id == actor) {
+        Some(token) => format!(" by the token \"{}\"", plain(&token.label)),
+        None => format!(" by {}", plain(actor)),
+    }
+}
+
+fn of_deletion(gone: &Row, health: &Health) -> String {
     let name = gone.name().map_or_else(|| "The person".to_owned(), plain);
     let when = gone.time.map_or_else(String::new, |time| {
-        format!(" at {} ({} ago)", second(time), span(now.since(time)))
+        format!(" at {} ({} ago)", second(time), span(health.now.since(time)))
     });
-    let by =
-        gone.actor.as_deref().map_or_else(String::new, |actor| format!(" by {}", plain(actor)));
+    let by = by(gone, health);
     format!(
         "{name} was deleted{when}{by}. Entra deletes who was deleted there 30 days before, or at once when somebody does so; a person who is assigned again is created again."
     )

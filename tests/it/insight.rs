@@ -145,7 +145,7 @@ async fn state(app: &App) -> BTreeMap<String, Told> {
                 there.insert(text("id").unwrap(), told);
             }
             start += resources.len();
-            if resources.is_empty() || start > page["totalResults"].as_u64().unwrap() as usize {
+            if resources.is_empty() || page["totalResults"].as_u64() < u64::try_from(start).ok() {
                 break;
             }
         }
@@ -249,7 +249,7 @@ async fn cycles_are_recognised_as_they_were_played() {
     // Nothing is lost between two notes: what was played is what was counted.
     for (cycle, report) in health.cycles.iter().skip(1).zip(&seen) {
         let (writes, refused) = cycle.sums.writes();
-        assert_eq!(writes, report.writes() as u64, "{:?}", cycle.kind);
+        assert_eq!(writes, u64::try_from(report.writes()).unwrap(), "{:?}", cycle.kind);
         assert_eq!((refused, cycle.sums.throttled, cycle.sums.probes), (0, 0, 2));
     }
     assert!(health.cycles[1].sums.people >= 40 && health.cycles[4].sums.people >= 40);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::journal::made_good;
 use super::shares::shares;
 use super::{Facts, Finding, Health, Share, Sort, TokenFact, Verdict};
 use crate::insight::cycles::{Cycle, CycleKind, Known, cycles, rhythm};
@@ -28,20 +29,21 @@ const OUTAGE: u32 = 4;
 
 /// How it is.
 pub fn judge(facts: &Facts) -> Health {
-    let first = facts.slots.first().map_or(facts.now, |slot| slot.start);
+    let slots = made_good(&facts.slots, &facts.changes, &facts.tokens);
+    let first = slots.first().map_or(facts.now, |slot| slot.start);
     let known = Known {
         now: facts.now,
         users: facts.users,
         is_from_the_beginning: facts.created >= facts.now.plus_seconds(-HEALTH_DAYS * 86_400)
             || facts.first_person.is_none_or(|person| person >= first),
     };
-    let cycles = cycles(&facts.slots, &known);
+    let cycles = cycles(&slots, &known);
     let rhythm = rhythm(&cycles);
     let allowed = rhythm.map_or(SILENCE, |rhythm| SILENCE.max(rhythm * 2));
     let day = facts.now.minus(HEALTH_WINDOW);
-    let recent = facts.slots.iter().filter(|slot| slot.start >= day);
+    let recent = slots.iter().filter(|slot| slot.start >= day);
     let sums = recent.fold(Sums::default(), |sums, slot| sums.plus(&slot.sums));
-    let shares = shares(&sums, &facts.refusals);
+    let shares = shares(&sums, &facts.changes);
     let (writes, refused) = shares
         .iter()
         .fold((0, 0), |(all, refused), share| (all + share.all, refused + share.refused));
@@ -308,7 +310,7 @@ mod tests {
             first_person: Some(ago(60 * 24 * 90)),
             slots: (0..100).rev().map(slot).collect(),
             tokens: vec![token],
-            refusals: Vec::new(),
+            changes: Vec::new(),
             external_ids: ExternalIds { people: 40, object_ids: 40, ..ExternalIds::default() },
         }
     }
@@ -423,7 +425,7 @@ mod tests {
                 panic!("an object")
             };
             let change = Change { at: uuid::Uuid::nil(), attributes };
-            facts.refusals = vec![change; usize::try_from(refused.min(4)).unwrap()];
+            facts.changes = vec![change; usize::try_from(refused.min(4)).unwrap()];
             facts.slots = vec![Slot {
                 start: ago(10),
                 sums: Sums {

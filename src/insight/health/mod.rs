@@ -3,6 +3,7 @@
 //! [`health`] reads a bounded number of items; [`judge`] is pure. Each finding is a sentence that says what to do.
 
 mod external_ids;
+mod journal;
 mod judge;
 mod shares;
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use super::cycles::Cycle;
 use crate::limits::{
-    EXTERNAL_IDS_READ, HEALTH_DAYS, HEALTH_REFUSALS_MAX, HEALTH_WINDOW, LOG_ITEMS_PER_PAGE,
+    EXTERNAL_IDS_READ, HEALTH_DAYS, HEALTH_ITEMS_MAX, HEALTH_WINDOW, LOG_ITEMS_PER_PAGE,
 };
 use crate::moment::{Moment, Timestamp};
 use crate::scim::catalog::Kind;
@@ -147,8 +148,8 @@ pub struct Facts {
     pub slots: Vec<Slot>,
     /// Its tokens, oldest first.
     pub tokens: Vec<TokenFact>,
-    /// Refused writes of the last day, the newest first, as many as are read.
-    pub refusals: Vec<Change>,
+    /// What the journal has of the last day, the newest first, as much as is read.
+    pub changes: Vec<Change>,
     /// How the first people's externalIds look.
     pub external_ids: ExternalIds,
 }
@@ -251,29 +252,29 @@ pub async fn read(
         users: u64::try_from(store.count(&cx, Kind::User).await?).unwrap_or(u64::MAX),
         slots: store.traffic(moment, tenant, now.plus_seconds(-HEALTH_DAYS * 86_400)).await?,
         tokens: tokens.collect(),
-        refusals: refusals(store, moment, tenant).await?,
+        changes: last_day(store, moment, tenant).await?,
         first_person: first.first().map(|person| person.created),
         external_ids: ExternalIds::of(&first),
     }))
 }
 
-/// Refused writes of the last day, the newest first, out of a bounded number of items.
-async fn refusals(
+/// What the journal has of the last day, the newest first: a bounded number of items.
+async fn last_day(
     store: &Store,
     moment: &Moment,
     tenant: &TenantId,
 ) -> Result<Vec<Change>, StoreError> {
     let since = position(moment.now().minus(HEALTH_WINDOW));
-    let (mut before, mut looked, mut refusals) = (uuid::Uuid::max(), 0, Vec::new());
-    while looked < HEALTH_REFUSALS_MAX {
+    let (mut before, mut looked, mut changes) = (uuid::Uuid::max(), 0, Vec::new());
+    while looked < HEALTH_ITEMS_MAX {
         let page =
             store.changes_newest_first(moment, tenant, (since, before), LOG_ITEMS_PER_PAGE).await?;
         looked += page.changes.len().max(1);
-        refusals.extend(page.changes.into_iter().filter(Change::is_refusal));
+        changes.extend(page.changes);
         match page.last {
             Some(last) => before = last,
             None => break,
         }
     }
-    Ok(refusals)
+    Ok(changes)
 }

@@ -31,23 +31,19 @@ pub struct Reason {
 }
 
 /// The shares of the sorts that were asked for at all.
-pub(super) fn shares(sums: &Sums, refusals: &[Change]) -> Vec<Share> {
+pub(super) fn shares(sums: &Sums, changes: &[Change]) -> Vec<Share> {
     let shares = Write::ALL.into_iter().map(|write| {
         let (all, refused) = sums.of(write);
-        let reason = reason(write, refusals);
-        // What a process had counted when it ended is lost; each refusal is in the journal.
-        let told = u64::try_from(of(write, refusals).count()).unwrap_or(u64::MAX);
-        let lost = told.saturating_sub(refused);
-        Share { write, all: all.max(refused) + lost, refused: refused + lost, reason }
+        Share { write, all: all.max(refused), refused, reason: reason(write, changes) }
     });
     shares.filter(|share| share.all > 0).collect()
 }
 
 /// The reason that most of them have; of several, the last one's.
-fn reason(write: Write, refusals: &[Change]) -> Option<Reason> {
+fn reason(write: Write, changes: &[Change]) -> Option<Reason> {
     let mut counts: HashMap<String, (u64, usize)> = HashMap::new();
     let mut all = 0;
-    for (age, change) in of(write, refusals).enumerate() {
+    for (age, change) in of(write, changes).enumerate() {
         all += 1;
         if let Some(detail) = change.detail() {
             counts.entry(without_values(detail)).or_insert((0, age)).0 += 1;
@@ -58,8 +54,8 @@ fn reason(write: Write, refusals: &[Change]) -> Option<Reason> {
 }
 
 /// The refusals of a sort. Who is deleted again is gone, as it was asked for.
-fn of(write: Write, refusals: &[Change]) -> impl Iterator<Item = &Change> {
-    refusals.iter().filter(move |change| {
+fn of(write: Write, changes: &[Change]) -> impl Iterator<Item = &Change> {
+    changes.iter().filter(|change| change.is_refusal()).filter(move |change| {
         let is_gone =
             write == Write::Delete && change.attributes.get("status") == Some(&404.into());
         change.text("method").and_then(Write::of) == Some(write) && !is_gone
