@@ -15,6 +15,7 @@ use crate::moment::{Moment, Timestamp};
 use crate::ops::{Failure, Reply};
 use crate::scim::catalog::Kind;
 use crate::scim::error::ErrorKind;
+use crate::scim::well_known;
 use crate::store::TenantId;
 use crate::store::traffic::{IsRefused, Sums, Write, slot_of};
 
@@ -145,8 +146,11 @@ pub(super) fn throttled() -> Sums {
     Sums { throttled: 1, ..Sums::default() }
 }
 
+/// Whether somebody is looked for. Who begins with an id knows the person, and asks whether a reference is in place.
 fn is_filtered(query: &str) -> bool {
-    Query::parse(query).is_ok_and(|query| query.get("filter").is_some())
+    let Ok(query) = Query::parse(query) else { return false };
+    let first = query.get("filter").and_then(|filter| filter.split_whitespace().next());
+    first.is_some_and(|first| !first.eq_ignore_ascii_case(well_known::ID))
 }
 
 #[cfg(test)]

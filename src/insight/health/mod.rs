@@ -201,7 +201,9 @@ impl Health {
     pub fn progress(&self) -> Option<(u64, u64)> {
         let open = self.cycles.last().filter(|cycle| cycle.is_open && cycle.kind.is_full())?;
         let full = super::cycles::last_full(&self.cycles);
-        Some((open.sums.people_seen(), full.map_or(self.users, |full| full.sums.people_seen())))
+        let of = full.map_or(self.users, |full| full.sums.people_seen());
+        // Who is looked at twice counts twice.
+        Some((open.sums.people_seen().min(of), of))
     }
 }
 
