@@ -232,7 +232,8 @@ impl Matrix {
         let done = answer.status == self.clean.status;
         // What does not go away by itself may be told as such, as long as nothing was changed.
         let is_lost = told_between == self.told_before && is_our_fault(plan);
-        if !done && ![429, 503].contains(&answer.status) && !(is_lost && answer.status == 500) {
+        let is_honest = [429, 503].contains(&answer.status) || (is_lost && answer.status == 500);
+        if !done && !is_honest {
             wrong.push(format!("answered {answer:?}"));
         }
         let is_http = matches!(self.act, Act::Http { .. });
@@ -292,10 +293,11 @@ impl Matrix {
 
 /// Whether a plan says what no repetition mends: rights, credentials, a missing table, or a mistake of ours.
 fn is_our_fault(plan: Plan) -> bool {
-    let is_ours = |fault| match fault {
-        Fault::Said(400, code) => !code.contains("Thr") && !code.contains("Limit"),
-        Fault::SaidOfTransaction(code) => code.starts_with("Idempotent"),
-        _ => false,
+    let is_ours = |fault| {
+        if let Fault::Said(400, code) = fault {
+            return !code.contains("Thr") && !code.contains("Limit");
+        }
+        fault == Fault::SaidOfTransaction("IdempotentParameterMismatchException")
     };
     is_ours(plan.fault) || plan.then.is_some_and(is_ours)
 }

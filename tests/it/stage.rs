@@ -291,9 +291,10 @@ impl Stage {
         seed: u64,
     ) -> Pin<Box<dyn Future<Output = Told> + 'a>> {
         let service = &self.actors[actor].service;
-        let moment = match act {
-            Act::LateJob => self.moment_by(Arc::new(FastClock(Arc::clone(&self.clock))), seed),
-            _ => self.moment(seed),
+        let moment = if matches!(act, Act::LateJob) {
+            self.moment_by(Arc::new(FastClock(Arc::clone(&self.clock))), seed)
+        } else {
+            self.moment(seed)
         };
         let tenant = &self.tenant;
         Box::pin(async move {

@@ -96,9 +96,19 @@ fn delete_group(id: &str) -> Act {
     Act::http("DELETE", format!("/Groups/{id}"), Value::Null)
 }
 
+fn two(stage: &Stage) -> [String; 2] {
+    [stage.user(&mail("ida")), stage.user(&mail("bob"))]
+}
+
 /// Pairs about people.
 pub(super) fn people() -> Vec<Pair> {
-    let two = |stage: &Stage| [stage.user(&mail("ida")), stage.user(&mail("bob"))];
+    let mut pairs = of_names();
+    pairs.extend(of_one_person());
+    pairs.extend(of_links());
+    pairs
+}
+
+fn of_names() -> Vec<Pair> {
     vec![
         pair("create/create one name", |_| [create("new"), create("NEW")]),
         pair("create/rename to one name", move |stage| {
@@ -116,6 +126,11 @@ pub(super) fn people() -> Vec<Pair> {
             let [ida, bob] = two(stage);
             [rename(&bob, "ben"), rename(&ida, "bob")]
         }),
+    ]
+}
+
+fn of_one_person() -> Vec<Pair> {
+    vec![
         pair("rename/patch", move |stage| {
             let [ida, _] = two(stage);
             [rename(&ida, "new"), retitle(&ida)]
@@ -173,6 +188,11 @@ pub(super) fn people() -> Vec<Pair> {
             let get = Act::http("GET", format!("/Users/{ida}"), Value::Null);
             [delete_user(&ida), get]
         }),
+    ]
+}
+
+fn of_links() -> Vec<Pair> {
+    vec![
         pair("link/link", move |stage| {
             let [ida, _] = two(stage);
             let link = |app_id| Act::Link { id: ida.clone(), app_id };
@@ -208,6 +228,13 @@ fn on_staff(name: &'static str, acts: impl Fn(&Team) -> [Act; 2] + 'static) -> P
 
 /// Pairs about groups and their members.
 pub(super) fn groups() -> Vec<Pair> {
+    let mut pairs = of_group_names();
+    pairs.extend(of_memberships());
+    pairs.extend(of_ends());
+    pairs
+}
+
+fn of_group_names() -> Vec<Pair> {
     vec![
         pair("create group/create group of one name", |_| {
             [create_group("New", &[]), create_group("new", &[])]
@@ -234,6 +261,11 @@ pub(super) fn groups() -> Vec<Pair> {
         on_staff("group rename/delete group", |s| {
             [rename_group(&s.staff, "Crew"), delete_group(&s.staff)]
         }),
+    ]
+}
+
+fn of_memberships() -> Vec<Pair> {
+    vec![
         on_staff("add/add the same", |s| {
             [on_member("add", &s.staff, &s.bob), on_member("add", &s.staff, &s.bob)]
         }),
@@ -269,6 +301,12 @@ pub(super) fn groups() -> Vec<Pair> {
         on_staff("rename user/add it", |s| {
             [rename(&s.bob, "ben"), on_member("add", &s.staff, &s.bob)]
         }),
+    ]
+}
+
+/// Somebody or something that a membership is about comes to its end.
+fn of_ends() -> Vec<Pair> {
+    vec![
         on_staff("patch user/delete group", |s| [retitle(&s.ida), delete_group(&s.staff)]),
         on_staff("delete user/replace by it", |s| {
             [delete_user(&s.bob), on_member("replace", &s.staff, &s.bob)]
