@@ -14,7 +14,7 @@
 //! wrong. Read [`limits`] for every bound, [`scim`] for what SCIM is, [`store`] for what is stored, then [`http::handle`]
 //! for the life of a request. `docs/ARCHITECTURE.md` has the invariants.
 
-#[cfg(feature = "cli")]
+#[cfg(feature = "portal")]
 pub mod admin;
 pub mod auth;
 #[cfg(feature = "cli")]
@@ -32,6 +32,8 @@ pub mod limits;
 pub mod local;
 pub mod moment;
 pub mod ops;
+#[cfg(feature = "portal")]
+pub mod saml;
 pub mod scim;
 #[cfg(feature = "cli")]
 pub mod simulate;

@@ -254,3 +254,29 @@ pub const WHY_PEOPLE_MAX: usize = 5;
 pub const WHY_GROUPS_MAX: usize = 100;
 /// See [`WHY_PEOPLE_MAX`].
 pub const WHY_ROWS_MAX: usize = 50;
+/// Largest federation metadata document in bytes. Entra's is about 50 kB.
+pub const SAML_METADATA_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most nodes of such a document; Entra's has some hundreds. What is below them is memory.
+pub const SAML_NODES_MAX: usize = 20_000;
+
+/// Most signing certificates that are read of a document; directories have one or two, and four while they change them.
+pub const SAML_CERTIFICATES_MAX: usize = 20;
+
+/// Longest entityID or address in it, in bytes. SAML allows 1,024 characters for an entityID.
+pub const SAML_TEXT_BYTES_MAX: usize = 2 * 1024;
+
+/// Days for which a signing certificate has to be good still, so that nobody sets up what ends next week.
+pub const SAML_CERTIFICATE_DAYS_MIN: i64 = 30;
+
+/// Life of a setup link when nobody says otherwise, in days.
+pub const LINK_LIFE_DAYS: i64 = 7;
+
+/// Longest life that a setup link can be given, in days: it opens a customer's settings, and lies in a mailbox.
+pub const LINK_LIFE_DAYS_MAX: i64 = 30;
+
+/// Setup links of a tenant that may be open, or have a session, at the same time.
+pub const LINKS_MAX: usize = 20;
+
+/// Life of the session that a setup link is exchanged for, in hours: a working day.
+pub const SESSION_LIFE_HOURS: i64 = 8;
