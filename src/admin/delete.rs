@@ -49,6 +49,7 @@ pub async fn delete(
     disable(store, &moments(), tenant).await?;
     progress(Step::Disabled);
     let tokens = remove_tokens(store, moments, tenant).await?;
+    remove_links(store, moments, tenant).await?;
     progress(Step::TokensRemoved(tokens));
     let moment = moments();
     while let Some(left) = settle.checked_sub(moment.elapsed()).filter(|left| !left.is_zero()) {
@@ -62,7 +63,7 @@ async fn disable(store: &Store, moment: &Moment, tenant: &TenantId) -> Result<()
     with_settings(store, moment, tenant, async |cx| match cx.settings.status {
         Status::Deleting => Ok(()),
         Status::Enabled | Status::Disabled | Status::Released => {
-            Ok(store.set_status(cx, Status::Deleting).await?)
+            Ok(store.set_status(cx, Status::Deleting, None).await?)
         }
     })
     .await
@@ -88,6 +89,32 @@ async fn remove_tokens(
                 Ok(()) => removed += 1,
                 // Somebody else was faster.
                 Err(StoreError::Stale) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Err(AdminError::Busy(tenant.clone()))
+}
+
+/// Setup links and the sessions that were begun with them: they must not open a later tenant of the same name.
+async fn remove_links(
+    store: &Store,
+    moments: &dyn Fn() -> Moment,
+    tenant: &TenantId,
+) -> Result<(), AdminError> {
+    let settings = Settings::default();
+    for _ in 0..TOKEN_ROUNDS_MAX {
+        let moment = moments();
+        let cx = Cx { tenant, settings: &settings, actor: ACTOR, moment: &moment };
+        let links = store.link_infos(&cx).await?;
+        if links.is_empty() {
+            return Ok(());
+        }
+        for link in &links {
+            let moment = moments();
+            match store.forget_link(&Cx { moment: &moment, ..cx }, link).await {
+                // Somebody else was faster.
+                Ok(()) | Err(StoreError::Stale) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -5,8 +5,10 @@
 
 pub mod delete;
 pub mod migrate;
+pub mod portal;
 pub mod release;
 pub mod resync;
+pub mod saml;
 pub mod tenants;
 pub mod tokens;
 
@@ -15,13 +17,13 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::limits::{MATCH_ATTRIBUTES_MAX, TOKEN_LABEL_CHARS_MAX, TOKENS_MAX};
+use crate::limits::{LINKS_MAX, MATCH_ATTRIBUTES_MAX, TOKEN_LABEL_CHARS_MAX, TOKENS_MAX};
 use crate::moment::Moment;
 use crate::store::settings::Status;
 use crate::store::{Backoff, Cx, Settings, Store, StoreError, TenantId};
 
 /// Who did it, for the journal.
-pub(crate) const ACTOR: &str = "scimctl";
+pub const ACTOR: &str = "scimctl";
 
 /// How often a write is tried again because the settings have changed meanwhile.
 const STALE_ATTEMPTS_MAX: usize = 20;
@@ -55,6 +57,12 @@ pub enum AdminError {
     TokenExpired(String),
     /// The tenant has as many live tokens as it may have.
     TooManyTokens(TenantId),
+    /// The tenant has no setup link with that id.
+    NoLink(TenantId, String),
+    /// The tenant has as many setup links as it may have.
+    TooManyLinks(TenantId),
+    /// Its people's sign-in is not set up.
+    NoSaml(TenantId),
     /// The tenant's settings changed again and again.
     Busy(TenantId),
     /// The tables, or the way to them.
@@ -105,7 +113,7 @@ impl fmt::Display for AdminError {
             }
             Self::Label => write!(
                 f,
-                "a token's label is 1 to {TOKEN_LABEL_CHARS_MAX} characters on one line; choose another"
+                "a label is 1 to {TOKEN_LABEL_CHARS_MAX} characters on one line; choose another"
             ),
             Self::NoToken(tenant, token) => write!(
                 f,
@@ -119,6 +127,9 @@ impl fmt::Display for AdminError {
                 f,
                 "{tenant} has {TOKENS_MAX} live tokens, the most that a tenant may have; revoke one that is no longer used"
             ),
+            Self::NoLink(tenant, link) => f.write_str(&no_link(tenant, link)),
+            Self::TooManyLinks(tenant) => f.write_str(&too_many_links(tenant)),
+            Self::NoSaml(tenant) => f.write_str(&no_saml(tenant)),
             Self::Busy(tenant) => write!(
                 f,
                 "the settings of {tenant} could not be changed, because they changed meanwhile again and again; try again, and if it stays so, run `scimctl check {tenant}`"
@@ -126,6 +137,25 @@ impl fmt::Display for AdminError {
             Self::Store(error) => error.fmt(f),
         }
     }
+}
+
+fn no_link(tenant: &TenantId, link: &str) -> String {
+    format!(
+        "{tenant} has no setup link with the id \"{}\"; `scimctl portal links {tenant}` shows the ids",
+        link.escape_debug()
+    )
+}
+
+fn too_many_links(tenant: &TenantId) -> String {
+    format!(
+        "{tenant} has {LINKS_MAX} setup links that are open or in use, the most that a tenant may have; revoke one with `scimctl portal revoke {tenant} ID`"
+    )
+}
+
+fn no_saml(tenant: &TenantId) -> String {
+    format!(
+        "the sign-in of {tenant} is not set up; give its metadata with `scimctl tenant saml {tenant} --metadata FILE`, or say that it is set up elsewhere with --external"
+    )
 }
 
 impl Error for AdminError {
@@ -145,6 +175,9 @@ impl Error for AdminError {
             | Self::NoToken(..)
             | Self::TokenExpired(_)
             | Self::TooManyTokens(_)
+            | Self::NoLink(..)
+            | Self::TooManyLinks(_)
+            | Self::NoSaml(_)
             | Self::Busy(_) => None,
         }
     }
@@ -163,11 +196,21 @@ async fn with_settings<T>(
     tenant: &TenantId,
     attempt: impl AsyncFn(&Cx<'_>) -> Result<T, AdminError>,
 ) -> Result<T, AdminError> {
+    with_settings_as(store, moment, (tenant, ACTOR), attempt).await
+}
+
+/// The same, by somebody else than the command line.
+async fn with_settings_as<T>(
+    store: &Store,
+    moment: &Moment,
+    (tenant, actor): (&TenantId, &str),
+    attempt: impl AsyncFn(&Cx<'_>) -> Result<T, AdminError>,
+) -> Result<T, AdminError> {
     let mut backoff = Backoff::new(moment);
     for _ in 0..STALE_ATTEMPTS_MAX {
         let found = store.settings(moment, tenant).await?;
         let (settings, _) = found.ok_or_else(|| AdminError::NoTenant(tenant.clone()))?;
-        match attempt(&Cx { tenant, settings: &settings, actor: ACTOR, moment }).await {
+        match attempt(&Cx { tenant, settings: &settings, actor, moment }).await {
             Err(AdminError::Store(StoreError::Stale)) => {}
             done => return done,
         }
@@ -176,6 +219,16 @@ async fn with_settings<T>(
         }
     }
     Err(AdminError::Busy(tenant.clone()))
+}
+
+/// A label in one line that fits a table's column.
+fn label(text: &str) -> Result<&str, AdminError> {
+    let label = text.trim();
+    let chars = label.chars().count();
+    if chars == 0 || chars > TOKEN_LABEL_CHARS_MAX || label.chars().any(char::is_control) {
+        return Err(AdminError::Label);
+    }
+    Ok(label)
 }
 
 /// A tenant that is being deleted only goes on being deleted.

@@ -1,5 +1,6 @@
 //! Tenants: create, list, show, enable, disable. Their ends are in `release` and `delete`.
 
+use super::portal::{self, Link};
 use super::tokens::{self, Token};
 use super::{ACTOR, AdminError, not_deleting, with_settings};
 use crate::limits::MATCH_ATTRIBUTES_MAX;
@@ -9,6 +10,7 @@ use crate::scim::discovery::GroupNames;
 use crate::scim::path::AttrPath;
 use crate::scim::schema::{Returned, Type};
 use crate::scim::well_known;
+use crate::store::portal::Saml;
 use crate::store::settings::Status;
 use crate::store::{Cx, Settings, Store, StoreError, TenantId};
 
@@ -60,6 +62,10 @@ pub struct Overview {
     pub last_refusal: Option<Timestamp>,
     /// Its tokens, oldest first.
     pub tokens: Vec<Token>,
+    /// What is known of its people's sign-in.
+    pub saml: Saml,
+    /// Its setup links, oldest first.
+    pub links: Vec<Link>,
 }
 
 /// Creates a tenant.
@@ -72,7 +78,37 @@ pub async fn create(
     tenant: &TenantId,
     choice: &Choice,
 ) -> Result<Settings, AdminError> {
+    create_as(store, moment, (tenant, Status::Enabled), choice).await
+}
+
+/// Creates a tenant with the usual settings that is switched off until its admin switches it on, unless it is there.
+/// Returns whether it was not.
+///
+/// # Errors
+/// When it is being deleted.
+pub async fn prepare(
+    store: &Store,
+    moment: &Moment,
+    tenant: &TenantId,
+) -> Result<bool, AdminError> {
+    if let Some((settings, _)) = store.settings(moment, tenant).await? {
+        return not_deleting(tenant, &settings).map(|()| false);
+    }
+    match create_as(store, moment, (tenant, Status::Disabled), &usual()).await {
+        Ok(_) => Ok(true),
+        Err(AdminError::TenantExists(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn create_as(
+    store: &Store,
+    moment: &Moment,
+    (tenant, status): (&TenantId, Status),
+    choice: &Choice,
+) -> Result<Settings, AdminError> {
     let mut settings = Settings {
+        status,
         group_names: choice.group_names,
         is_rehearsal: choice.is_rehearsal,
         ..Settings::default()
@@ -102,12 +138,16 @@ pub async fn ensure(store: &Store, moment: &Moment, tenant: &TenantId) -> Result
     if let Some((settings, _)) = store.settings(moment, tenant).await? {
         return not_deleting(tenant, &settings);
     }
-    let (match_attributes, group_names) = (Vec::new(), GroupNames::Unique);
-    let usual = Choice { match_attributes, group_names, is_rehearsal: false };
-    match create(store, moment, tenant, &usual).await {
+    match create(store, moment, tenant, &usual()).await {
         Ok(_) | Err(AdminError::TenantExists(_)) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// What is chosen when nobody chooses.
+fn usual() -> Choice {
+    let (match_attributes, group_names) = (Vec::new(), GroupNames::Unique);
+    Choice { match_attributes, group_names, is_rehearsal: false }
 }
 
 /// Every tenant, in order of their names.
@@ -159,6 +199,8 @@ pub async fn show(
         last_probe: time("lastProbe"),
         last_refusal: time("lastRefusal"),
         tokens: tokens::of(store, &cx).await?,
+        saml: store.saml(&cx).await?,
+        links: portal::of(store, &cx).await?,
         settings,
     })
 }
@@ -217,7 +259,7 @@ async fn set_status(
             return Err(AdminError::Released(tenant.clone()));
         }
         if before != status {
-            store.set_status(cx, status).await?;
+            store.set_status(cx, status, None).await?;
         }
         Ok(before)
     })

@@ -1,17 +1,25 @@
 //! Bearer tokens: issue, list, rotate, revoke. A token is shown once, by whoever asked for it; only its digest is stored.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::{AdminError, not_deleting, with_settings};
+use super::{AdminError, label, not_deleting, with_settings, with_settings_as};
 use crate::auth::TokenSecret;
-use crate::limits::{TOKEN_LABEL_CHARS_MAX, TOKEN_ROW_KEPT_DAYS, TOKENS_MAX};
+use crate::limits::{TOKEN_ROW_KEPT_DAYS, TOKENS_MAX};
 use crate::moment::{Moment, Timestamp};
+use crate::store::journal::Event;
 use crate::store::tenants::token_used;
 use crate::store::tokens::{NewToken, TokenInfo};
 use crate::store::{Cx, Store, StoreError, TenantId};
 
 /// Dead tokens' metadata that one issue clears away, so that it stays quick.
 const FORGOTTEN_PER_ISSUE: usize = 20;
+
+/// So many days before a token's end somebody is told; the first and the later times.
+const WARNING_DAYS: [i64; 3] = [60, 30, 7];
+
+/// Two of Entra's cycles: an identity provider that comes with one token of two has by then come with it again.
+const SILENT: Duration = Duration::from_mins(80);
 
 /// How long a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +105,10 @@ pub struct Token {
     pub state: State,
     /// When it was last used, to about a minute; never, or before that was noted, when `None`.
     pub last_used: Option<Timestamp>,
+    /// It ends within so many days: 60, 30 or 7. None when it is dead, or its end is far.
+    pub ends_within_days: Option<i64>,
+    /// Nobody comes with it any more: another live one has been used since, and this one not for two cycles.
+    pub safe_to_revoke: bool,
 }
 
 /// Issues a token.
@@ -110,22 +122,46 @@ pub async fn issue(
     label: &str,
     life: Life,
 ) -> Result<Issued, AdminError> {
-    let label = label.trim();
-    let chars = label.chars().count();
-    if chars == 0 || chars > TOKEN_LABEL_CHARS_MAX || label.chars().any(char::is_control) {
-        return Err(AdminError::Label);
-    }
     with_settings(store, moment, tenant, async |cx| {
         not_deleting(tenant, cx.settings)?;
-        forget_long_dead(store, cx).await?;
+        forget_long_dead(store, cx).await
+    })
+    .await?;
+    issue_by(store, moment, (tenant, super::ACTOR), (label, life), None).await
+}
+
+/// Issues a token in the portal, whose journal says so: `actor` is who did it. It removes nothing.
+///
+/// # Errors
+/// As [`issue`].
+pub async fn issue_as(
+    store: &Store,
+    moment: &Moment,
+    by: (&TenantId, &str),
+    what: (&str, Life),
+) -> Result<Issued, AdminError> {
+    issue_by(store, moment, by, what, Some(Event::TokenIssued)).await
+}
+
+async fn issue_by(
+    store: &Store,
+    moment: &Moment,
+    (tenant, actor): (&TenantId, &str),
+    (text, life): (&str, Life),
+    told: Option<Event>,
+) -> Result<Issued, AdminError> {
+    let label = label(text)?;
+    with_settings_as(store, moment, (tenant, actor), async |cx| {
+        not_deleting(tenant, cx.settings)?;
         let secret = TokenSecret::mint(moment);
         let new = NewToken {
             id: moment.mint_uuid().to_string(),
             label: label.to_owned(),
             valid_until: life.end(moment.now()),
+            tail: secret.tail().to_owned(),
             digest: secret.digest(),
         };
-        match store.issue(cx, &new).await {
+        match store.issue(cx, &new, told).await {
             Ok(()) => {
                 let NewToken { id, label, valid_until, .. } = new;
                 Ok(Issued { secret, id, label, valid_until })
@@ -185,12 +221,34 @@ pub async fn revoke(
     tenant: &TenantId,
     token: &str,
 ) -> Result<(), AdminError> {
-    with_settings(store, moment, tenant, async |cx| {
+    revoke_by(store, moment, (tenant, super::ACTOR), (token, None)).await
+}
+
+/// Revokes a token in the portal, whose journal says so: `actor` is who did it.
+///
+/// # Errors
+/// As [`revoke`].
+pub async fn revoke_as(
+    store: &Store,
+    moment: &Moment,
+    by: (&TenantId, &str),
+    token: &str,
+) -> Result<(), AdminError> {
+    revoke_by(store, moment, by, (token, Some(Event::TokenRevoked))).await
+}
+
+async fn revoke_by(
+    store: &Store,
+    moment: &Moment,
+    by: (&TenantId, &str),
+    (token, told): (&str, Option<Event>),
+) -> Result<(), AdminError> {
+    with_settings_as(store, moment, by, async |cx| {
         let found = find(store, cx, token).await?;
         match found.state {
             State::Revoked => Ok(()),
             State::Expired => Err(AdminError::TokenExpired(found.info.id)),
-            State::Alive => Ok(store.revoke(cx, &found.info).await?),
+            State::Alive => Ok(store.revoke(cx, &found.info, told).await?),
         }
     })
     .await
@@ -240,9 +298,40 @@ pub(super) async fn of(store: &Store, cx: &Cx<'_>) -> Result<Vec<Token>, AdminEr
             None if info.is_alive(now) => State::Alive,
             None => State::Expired,
         };
-        Token { state, last_used: times.get(&token_used(&info.id)).copied(), info }
+        let ends_within_days = match state {
+            State::Alive => warning(info.valid_until, now),
+            State::Expired | State::Revoked => None,
+        };
+        let last_used = times.get(&token_used(&info.id)).copied();
+        Token { state, last_used, ends_within_days, safe_to_revoke: false, info }
     };
-    Ok(infos.into_iter().map(token).collect())
+    let mut tokens: Vec<Token> = infos.into_iter().map(token).collect();
+    let safe: Vec<bool> = tokens.iter().map(|token| is_silent(token, &tokens, now)).collect();
+    for (token, safe) in tokens.iter_mut().zip(safe) {
+        token.safe_to_revoke = safe;
+    }
+    Ok(tokens)
+}
+
+/// The shortest of the warnings that a token's end calls for.
+fn warning(end: Timestamp, now: Timestamp) -> Option<i64> {
+    let near = |days: &i64| end <= now.plus_seconds(days * 86_400);
+    WARNING_DAYS.into_iter().rev().find(near)
+}
+
+/// Whether nobody comes with a live token any more, but with another: that one has been used since, and this one not for
+/// two cycles. Two cycles are waited for, too, until one that was never used is called so.
+fn is_silent(token: &Token, all: &[Token], now: Timestamp) -> bool {
+    let last_sign = token.last_used.unwrap_or(token.info.created);
+    let other = all.iter().any(|other| {
+        let used_since = match (other.last_used, token.last_used) {
+            (Some(other), Some(own)) => other > own,
+            (other, None) => other.is_some(),
+            (None, Some(_)) => false,
+        };
+        other.info.id != token.info.id && other.state == State::Alive && used_since
+    });
+    token.state == State::Alive && other && now.since(last_sign) > SILENT
 }
 
 async fn find(store: &Store, cx: &Cx<'_>, token: &str) -> Result<Token, AdminError> {
@@ -263,4 +352,29 @@ async fn forget_long_dead(store: &Store, cx: &Cx<'_>) -> Result<(), AdminError> 
         store.forget(cx, info).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_tokens_end_is_told_in_three_steps() {
+        let now = at("2026-11-21T08:00:00Z");
+        for (end, expected) in [
+            ("2027-11-21T08:00:00Z", None),
+            ("2027-01-20T08:00:01Z", None),
+            ("2027-01-20T08:00:00Z", Some(60)),
+            ("2026-12-21T08:00:01Z", Some(60)),
+            ("2026-12-21T08:00:00Z", Some(30)),
+            ("2026-11-28T08:00:00Z", Some(7)),
+            ("2026-11-21T08:00:01Z", Some(7)),
+        ] {
+            assert_eq!(warning(at(end), now), expected, "{end}");
+        }
+    }
 }

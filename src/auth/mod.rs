@@ -10,10 +10,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use subtle::ConstantTimeEq as _;
-
 pub use limiter::Limiter;
-pub use token::TokenSecret;
+pub use token::{LinkSecret, Opens, Secret, SessionSecret, TokenSecret, random, same};
 
 use crate::limits::TOKEN_CACHE_MAX;
 use crate::moment::Moment;
@@ -54,10 +52,10 @@ pub enum Denied {
     Missing,
     /// The token is not one of ours.
     Unknown,
-    /// The token has expired.
-    Expired,
-    /// The token was revoked.
-    Revoked,
+    /// The token has expired; whose it was.
+    Expired(Box<Grant>),
+    /// The token was revoked; whose it was.
+    Revoked(Box<Grant>),
     /// The token was revoked because its tenant was released.
     Released,
     /// The look-up failed: not the caller's fault.
@@ -99,10 +97,10 @@ impl Authenticator {
         };
         if grant.revoked.is_some() {
             let released = grant.settings.status == Status::Released;
-            return Err(if released { Denied::Released } else { Denied::Revoked });
+            return Err(if released { Denied::Released } else { Denied::Revoked(Box::new(grant)) });
         }
         if moment.now() >= grant.valid_until {
-            return Err(Denied::Expired);
+            return Err(Denied::Expired(Box::new(grant)));
         }
         Ok(Caller(grant))
     }
@@ -110,9 +108,8 @@ impl Authenticator {
     fn remembered(&self, moment: &Moment, digest: &str) -> Option<Grant> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let (key, (since, grant)) = cache.get_key_value(digest)?;
-        let same: bool = key.as_bytes().ct_eq(digest.as_bytes()).into();
         let fresh = moment.monotonic() < *since + self.kept;
-        (same && fresh).then(|| grant.clone())
+        (same(key, digest) && fresh).then(|| grant.clone())
     }
 
     /// Only tokens that open the door are remembered: a fix of a wrong one works at once.

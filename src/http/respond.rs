@@ -19,6 +19,7 @@ use crate::scim::resource::ResourceId;
 use crate::store::Cx;
 use crate::store::journal::Refusal;
 use crate::store::settings::Status;
+use crate::store::tokens::{Grant, Why};
 use crate::telemetry::RequestLine;
 
 /// What the calls of a tenant are told that does without SCIM from now on.
@@ -108,6 +109,7 @@ async fn authenticate(app: &App, request: &Request, moment: &Moment) -> Result<C
         Ok(caller) => return Ok(caller),
         Err(denied) => denied,
     };
+    note_turned_away(app, &denied, moment).await;
     let detail = match denied {
         Denied::Failed(error) => return Err(error.into()),
         Denied::Released => return Err(ScimError::new(ErrorKind::Forbidden, RELEASED).into()),
@@ -115,8 +117,8 @@ async fn authenticate(app: &App, request: &Request, moment: &Moment) -> Result<C
         Denied::Unknown => {
             "the secret token is not valid; copy it again, whole, or ask for a new one"
         }
-        Denied::Expired => "the secret token has expired; ask for a new one and replace it",
-        Denied::Revoked => "the secret token was revoked; ask for a new one and replace it",
+        Denied::Expired(_) => "the secret token has expired; ask for a new one and replace it",
+        Denied::Revoked(_) => "the secret token was revoked; ask for a new one and replace it",
     };
     Err(ScimError::new(ErrorKind::Unauthorized, detail).into())
 }
@@ -242,6 +244,21 @@ async fn note_bounced(app: &App, caller: &Caller, moment: &Moment) {
         drop(app.store.note_activity(&caller.cx(moment), attributes(Seen::Bounced)).await);
     }
     note_traffic(app, &caller.cx(moment), caller).await;
+}
+
+/// Notes that a call came with a token that is known and opens nothing any more, so that its tenant's admin can see it.
+async fn note_turned_away(app: &App, denied: &Denied, moment: &Moment) {
+    let (grant, why) = match denied {
+        Denied::Expired(grant) => (grant, Why::Expired),
+        Denied::Revoked(grant) => (grant, Why::Revoked),
+        Denied::Missing | Denied::Unknown | Denied::Released | Denied::Failed(_) => return,
+    };
+    let Grant { tenant, settings, token, .. } = &**grant;
+    let deleting = settings.status == Status::Deleting;
+    if !deleting && app.activity.is_due(moment, tenant, token, Seen::Bounced) {
+        let cx = Cx { tenant, settings, actor: token, moment };
+        drop(app.store.note_turned_away(&cx, why).await);
+    }
 }
 
 /// Entra's Test Connection asks for a random GUID that nobody has.

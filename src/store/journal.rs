@@ -46,6 +46,24 @@ pub enum Event {
     Snapshot,
     /// A tenant does without SCIM from now on; its people stay.
     Released,
+    /// A setup link was issued.
+    LinkIssued,
+    /// A setup link was revoked, and its session with it.
+    LinkRevoked,
+    /// A setup link was exchanged for a session.
+    LinkOpened,
+    /// A session was ended by whoever had it.
+    SessionEnded,
+    /// What is known of the tenant's sign-in has changed.
+    Saml,
+    /// A token was issued in the portal.
+    TokenIssued,
+    /// A token was revoked in the portal.
+    TokenRevoked,
+    /// SCIM was switched on in the portal.
+    Enabled,
+    /// SCIM was switched off in the portal.
+    Disabled,
     /// Memberships of a deleted resource were removed.
     Swept,
     /// A request was refused.
@@ -54,7 +72,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 23] = [
         Self::Create,
         Self::Put,
         Self::Patch,
@@ -67,6 +85,15 @@ impl Event {
         Self::MemberRemoved,
         Self::Snapshot,
         Self::Released,
+        Self::LinkIssued,
+        Self::LinkRevoked,
+        Self::LinkOpened,
+        Self::SessionEnded,
+        Self::Saml,
+        Self::TokenIssued,
+        Self::TokenRevoked,
+        Self::Enabled,
+        Self::Disabled,
         Self::Swept,
         Self::Refused,
     ];
@@ -86,6 +113,15 @@ impl Event {
             Self::MemberRemoved => "group.member.removed",
             Self::Snapshot => "misc:snapshot",
             Self::Released => "tenant.released",
+            Self::LinkIssued => "portal:link-issued",
+            Self::LinkRevoked => "portal:link-revoked",
+            Self::LinkOpened => "portal:link-opened",
+            Self::SessionEnded => "portal:session-ended",
+            Self::Saml => "portal:saml",
+            Self::TokenIssued => "portal:token-issued",
+            Self::TokenRevoked => "portal:token-revoked",
+            Self::Enabled => "portal:enabled",
+            Self::Disabled => "portal:disabled",
             Self::Swept => "misc:memberships-swept",
             Self::Refused => "misc:refused",
         }

@@ -101,6 +101,21 @@ impl Key {
         Self(format!("token#{}", escape(token)))
     }
 
+    /// What is known of the tenant's sign-in.
+    pub(super) fn portal() -> Self {
+        Self("portal".to_owned())
+    }
+
+    /// A setup link's metadata.
+    pub(super) fn link(link: &str) -> Self {
+        Self(format!("{LINKS}{}", escape(link)))
+    }
+
+    /// The deployment itself, in the registry.
+    pub(super) fn stack() -> Self {
+        Self("stack".to_owned())
+    }
+
     /// A job that has to be finished.
     pub(super) fn work(work: Uuid) -> Self {
         Self(format!("work#{work}"))
@@ -146,6 +161,8 @@ pub(super) const MEMBERS_OF: &str = "memberof#";
 pub(super) const TRAFFIC: &str = "traffic#";
 /// Prefix of every token's metadata.
 pub(super) const TOKENS: &str = "token#";
+/// Prefix of every setup link's metadata.
+pub(super) const LINKS: &str = "link#";
 /// Prefix of every job that has to be finished.
 pub(super) const WORK: &str = "work#";
 

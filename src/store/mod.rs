@@ -15,6 +15,7 @@
 //! | count | `count#<kind>#<shard>` | `n` |
 //! | settings, activity, token | `settings`, `activity`, `token#<id>` | the tenant; when it was last seen; a token's metadata |
 //! | traffic | `traffic#<start>` | how often what was asked for in ten minutes; DynamoDB's TTL removes it |
+//! | portal, link | `portal`, `link#<id>` | what is known of the tenant's sign-in; a setup link's metadata |
 //! | work | `work#<id>` | a multi-step job that has to be finished |
 //!
 //! Every item has `v`, the number of its format: readers accept [`item::FORMAT`] ([`item::RESOURCE_FORMAT`] for users and
@@ -34,6 +35,7 @@ pub mod matches;
 pub mod members;
 pub mod migrate;
 pub mod plan;
+pub mod portal;
 pub mod resources;
 pub mod resync;
 pub mod settings;
@@ -45,6 +47,7 @@ pub mod traffic;
 pub mod work;
 
 mod delete;
+mod manage;
 mod read;
 mod trace;
 mod write;

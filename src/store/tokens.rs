@@ -3,21 +3,20 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-
-use super::item::{FORMAT, Item, ItemReader, bare, key_of, number, text};
+use super::item::{FORMAT, Item, ItemReader, number, text};
 use super::keys::{self, Key};
 use super::settings::Settings;
-use super::tables::EXPIRES;
-use super::trace::Trace;
-use super::write::{Cancelled, Change, Condition, Role, Transaction};
+use super::write::{Change, Condition};
 use super::{Cx, Store, StoreError, TenantId};
-use crate::limits::{TOKEN_ROW_KEPT_DAYS, TOKENS_MAX};
 use crate::moment::{Moment, Timestamp};
-use crate::scim::error::{ErrorKind, ScimError};
 
 /// Token rows that are read at most: the living ones, and those that are kept to say that they are not.
 const TOKEN_ROWS_MAX: usize = 20_000;
+
+/// The attribute of a row of the secrets table that says what the secret opens. Without it: SCIM.
+pub(super) const SORT: &str = "sort";
+/// What it says of a token.
+const TOKEN: &str = "token";
 
 /// What a digest stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +46,8 @@ pub struct TokenInfo {
     pub valid_until: Timestamp,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
+    /// Its last characters, by which its holder knows it; empty for one that was issued before they were kept.
+    pub tail: String,
     /// The digest under which the secrets table knows it.
     pub(crate) digest: String,
 }
@@ -67,12 +68,45 @@ pub struct NewToken {
     pub label: String,
     /// Until when it is valid.
     pub valid_until: Timestamp,
+    /// The last characters of the secret.
+    pub tail: String,
     /// The digest of the secret.
     pub digest: String,
 }
 
+/// Why a token that is known opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Somebody has revoked it.
+    Revoked,
+    /// Its time is over.
+    Expired,
+}
+
+impl Why {
+    /// The word that is stored and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// The last call that came with a token of the tenant's that opens nothing any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TurnedAway {
+    /// When, to about a minute.
+    pub at: Timestamp,
+    /// The token's id.
+    pub token: String,
+    /// Why.
+    pub why: Why,
+}
+
 impl Store {
-    /// What a digest stands for: one strongly consistent read. `None` when it stands for nothing.
+    /// What a digest stands for: one strongly consistent read. `None` when it stands for nothing, or for a secret that
+    /// opens something else than SCIM.
     ///
     /// # Errors
     /// As any read.
@@ -85,6 +119,9 @@ impl Store {
         let Some(item) = self.get_from(moment, &self.tables.secrets, key).await? else {
             return Ok(None);
         };
+        if item.get(SORT).is_some_and(|sort| *sort != text(TOKEN)) {
+            return Ok(None);
+        }
         let reader = ItemReader::new(&item)?;
         let tenant = TenantId::parse(reader.text("tenant")?);
         Ok(Some(Grant {
@@ -94,49 +131,6 @@ impl Store {
             revoked: revoked(&item, &reader)?,
             settings: Settings::read(&item)?,
         }))
-    }
-
-    /// Issues a token: its row in the secrets table and its metadata, on the condition that the settings are as they
-    /// were read, which it moves, so that a change of the settings never misses a row.
-    ///
-    /// # Errors
-    /// [`StoreError::Stale`] when the settings changed meanwhile; [`StoreError::Refused`] when there are too many tokens.
-    pub async fn issue(&self, cx: &Cx<'_>, new: &NewToken) -> Result<(), StoreError> {
-        let now = cx.moment.now();
-        let alive = self.token_infos(cx).await?.iter().filter(|token| token.is_alive(now)).count();
-        if alive >= TOKENS_MAX {
-            let detail = format!("a tenant has at most {TOKENS_MAX} live tokens; revoke one first");
-            return Err(StoreError::Refused(ScimError::new(ErrorKind::TooMany, detail)));
-        }
-        let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
-        let mut settings = cx.settings.clone();
-        settings.version += 1;
-        let done = self
-            .commit(cx.moment, tenant, Trace::Written(Key::token(&new.id)), |t| {
-                self.add_settings_move(t, cx)?;
-                let mut info = bare(tenant, &Key::token(&new.id));
-                let validity = [
-                    ("validUntil".to_owned(), text(new.valid_until.to_string())),
-                    ("created".to_owned(), text(now.to_string())),
-                ];
-                info.extend(validity.clone());
-                info.insert("label".to_owned(), text(new.label.as_str()));
-                info.insert("digest".to_owned(), text(new.digest.as_str()));
-                info.insert("rid".to_owned(), text(t.written_by()));
-                t.put(Role::Own, table, info, Condition::Absent)?;
-                let mut row = secret_key(&new.digest);
-                row.extend(validity);
-                row.insert("v".to_owned(), number(FORMAT));
-                row.insert("tenant".to_owned(), text(tenant));
-                row.insert("token".to_owned(), text(new.id.as_str()));
-                let kept = new.valid_until.plus_seconds(TOKEN_ROW_KEPT_DAYS * 86_400);
-                row.insert(EXPIRES.to_owned(), number(kept.unix_seconds()));
-                settings.write(&mut row);
-                t.put(Role::Own, &self.tables.secrets, row, Condition::Absent)?;
-                Ok(())
-            })
-            .await;
-        done.map_err(Cancelled::error)
     }
 
     /// The tenant's tokens, oldest first, dead ones that are still kept included.
@@ -154,90 +148,36 @@ impl Store {
         Ok(infos)
     }
 
-    /// Revokes a token: from the next look-up on it opens nothing. Its row stays for a while, to say so.
+    /// Notes that a call came with a token of the tenant's that opens nothing any more: `cx.actor`. The caller sees to it
+    /// that this is done at most once a minute.
     ///
     /// # Errors
-    /// [`StoreError::Stale`] when it is gone meanwhile.
-    pub async fn revoke(&self, cx: &Cx<'_>, token: &TokenInfo) -> Result<(), StoreError> {
-        let trace = Trace::Written(Key::token(&token.id));
-        let done = self
-            .commit(cx.moment, cx.tenant.as_str(), trace, |t| {
-                self.add_revocation(t, cx, token, Vec::new())
-            })
-            .await;
-        done.map_err(Cancelled::error)
+    /// As any write; the caller ignores it.
+    pub async fn note_turned_away(&self, cx: &Cx<'_>, why: Why) -> Result<(), StoreError> {
+        let set = vec![
+            ("v".to_owned(), number(FORMAT)),
+            ("deniedAt".to_owned(), text(cx.moment.now().to_string())),
+            ("deniedToken".to_owned(), text(cx.actor)),
+            ("deniedWhy".to_owned(), text(why.word())),
+        ];
+        let change = Change { set, ..Change::default() };
+        let (tenant, key) = (cx.tenant.as_str(), Key::activity());
+        self.update_alone(cx.moment, tenant, &key, change, Condition::Any).await.map(|_| ())
     }
 
-    /// The actions that revoke a token; `others` are attributes that its row gets beside.
-    pub(super) fn add_revocation(
-        &self,
-        t: &mut Transaction,
-        cx: &Cx<'_>,
-        token: &TokenInfo,
-        others: Vec<(String, AttributeValue)>,
-    ) -> Result<(), StoreError> {
-        let now = cx.moment.now();
-        let kept = now.plus_seconds(TOKEN_ROW_KEPT_DAYS * 86_400).unix_seconds();
-        let revoked = ("revoked".to_owned(), text(now.to_string()));
-        let set = vec![revoked.clone(), ("rid".to_owned(), text(t.written_by()))];
-        let change = Change { set, ..Change::default() };
-        let key = key_of(cx.tenant.as_str(), &Key::token(&token.id));
-        t.update(Role::Own, &self.tables.directory, key, change, Condition::Present)?;
-        let mut set = others;
-        set.extend([revoked, (EXPIRES.to_owned(), number(kept))]);
-        let change = Change { set, ..Change::default() };
-        let row = secret_key(&token.digest);
-        t.update(Role::Own, &self.tables.secrets, row, change, Condition::Present)
-    }
-
-    /// Removes a token without a trace.
+    /// The last of these notes.
     ///
     /// # Errors
-    /// As any write.
-    pub async fn forget(&self, cx: &Cx<'_>, token: &TokenInfo) -> Result<(), StoreError> {
-        let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
-        let key = Key::token(&token.id);
-        let done = self
-            .commit(cx.moment, tenant, Trace::Gone(key.clone()), |t| {
-                let same = Condition::Equal(vec![("digest", text(token.digest.as_str()))]);
-                t.delete(Role::Own, table, key_of(tenant, &key), same)?;
-                let row = secret_key(&token.digest);
-                let same = Condition::Equal(vec![("token", text(token.id.as_str()))]);
-                // DynamoDB's TTL may have taken the row already; then only the metadata is left to remove.
-                t.delete(Role::Part(0), &self.tables.secrets, row, same)?;
-                Ok(())
-            })
-            .await;
-        match done {
-            Ok(()) => Ok(()),
-            Err(Cancelled::Parts(_)) => self.forget_info(cx, token).await,
-            Err(Cancelled::Error(error)) => Err(error),
-        }
-    }
-
-    async fn forget_info(&self, cx: &Cx<'_>, token: &TokenInfo) -> Result<(), StoreError> {
-        let key = Key::token(&token.id);
-        let tenant = cx.tenant.as_str();
-        let done = self
-            .commit(cx.moment, tenant, Trace::Gone(key.clone()), |t| {
-                let same = Condition::Equal(vec![("digest", text(token.digest.as_str()))]);
-                t.delete(Role::Own, &self.tables.directory, key_of(tenant, &key), same)?;
-                Ok(())
-            })
-            .await;
-        done.map_err(Cancelled::error)
-    }
-
-    /// Moves the settings' version, on the condition that it is as it was read.
-    pub(super) fn add_settings_move(
-        &self,
-        t: &mut Transaction,
-        cx: &Cx<'_>,
-    ) -> Result<(), StoreError> {
-        let change = Change { add: vec![("settingsVersion", 1)], ..Change::default() };
-        let as_read = Condition::Equal(vec![("settingsVersion", number(cx.settings.version))]);
-        let key = key_of(cx.tenant.as_str(), &Key::settings());
-        t.update(Role::Own, &self.tables.directory, key, change, as_read)
+    /// As any read.
+    pub async fn turned_away(&self, cx: &Cx<'_>) -> Result<Option<TurnedAway>, StoreError> {
+        let found = self.get_key(cx.moment, cx.tenant.as_str(), &Key::activity()).await?;
+        let item = found.unwrap_or_default();
+        let reader = ItemReader::unread(&item);
+        let words = (reader.optional_timestamp("deniedAt"), reader.optional("deniedToken"));
+        let (Some(at), Some(token)) = words else { return Ok(None) };
+        let expired = reader.optional("deniedWhy") == Some(Why::Expired.word());
+        let why = if expired { Why::Expired } else { Why::Revoked };
+        Ok(Some(TurnedAway { at, token: token.to_owned(), why }))
     }
 }
 
@@ -266,6 +206,7 @@ fn token_info(item: &Item) -> Result<TokenInfo, StoreError> {
         created: reader.timestamp("created")?,
         valid_until: reader.timestamp("validUntil")?,
         revoked: revoked(item, &reader)?,
+        tail: reader.optional("tail").unwrap_or_default().to_owned(),
         digest: reader.text("digest")?.to_owned(),
     })
 }

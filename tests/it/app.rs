@@ -230,9 +230,10 @@ impl App {
             id: moment.mint_uuid().to_string(),
             label: "test".to_owned(),
             valid_until: moment.now().plus_seconds(3_600 * 24),
+            tail: secret.tail().to_owned(),
             digest: secret.digest(),
         };
-        self.store().issue(&cx, &new).await.expect("a token is issued");
+        self.store().issue(&cx, &new, None).await.expect("a token is issued");
         secret
     }
 

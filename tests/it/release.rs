@@ -149,7 +149,7 @@ async fn settings_that_change_meanwhile_do_not_lose_it() {
     release(app.store(), &app.moment(), &tenant).await.unwrap();
     let old: &Settings = &settings;
     let cx = Cx { tenant: &tenant, settings: old, actor: "test", moment: &moment };
-    app.store().set_status(&cx, Status::Disabled).await.unwrap_err();
+    app.store().set_status(&cx, Status::Disabled, None).await.unwrap_err();
     assert_eq!(status(&app).await, Status::Released);
     assert_eq!(
         tenants::list(app.store(), &moment).await.unwrap()[0].status,

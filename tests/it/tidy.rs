@@ -309,11 +309,14 @@ fn nobodys_machine_and_nobodys_secret_is_in_here() {
     none(&problems);
 }
 
-/// A bearer token whose checksum is right, or the id of a key of AWS's (the one of its documentation excepted).
+/// A secret of ours whose checksum is right, or the id of a key of AWS's (the one of its documentation excepted).
 fn is_secret(word: &str) -> bool {
     let is_key = word.len() == 20
         && (word.starts_with("AKIA") || word.starts_with("ASIA"))
         && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
         && !word.ends_with("EXAMPLE");
-    is_key || scim_endpoint::auth::TokenSecret::parse(word).is_some()
+    is_key
+        || scim_endpoint::auth::TokenSecret::parse(word).is_some()
+        || scim_endpoint::auth::LinkSecret::parse(word).is_some()
+        || scim_endpoint::auth::SessionSecret::parse(word).is_some()
 }

@@ -186,7 +186,12 @@ impl<'a> Facts<'a> {
                 self.work.insert(reader.id("resource")?);
             }
             "settings" => drop(Settings::read(item)?),
-            "activity" | "traffic" => drop(reader?.key()?),
+            "link" => {
+                let reader = reader?;
+                reader.text("digest").and(reader.text("state"))?;
+                reader.timestamp("created").and(reader.timestamp("validUntil"))?;
+            }
+            "activity" | "portal" | "traffic" => drop(reader?.key()?),
             _ => return Ok(false),
         }
         Ok(true)

@@ -121,9 +121,9 @@ impl Check<'_> {
                 self.store.forget(&cx, info).await,
                 "it was removed; issue another to whoever used it",
             ),
-            Fault::StillOpen => (self.store.revoke(&cx, info).await, "its row says so now"),
+            Fault::StillOpen => (self.store.revoke(&cx, info, None).await, "its row says so now"),
             Fault::OldSettings => (
-                self.store.set_status(&cx, settings.status).await,
+                self.store.set_status(&cx, settings.status, None).await,
                 "the tenant's settings were written to it",
             ),
             Fault::RowForeign => {
