@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(super) use super::feed_args::{ChangesArguments, JournalArguments};
 pub(super) use super::insight_args::{HealthArguments, LogArguments, WhyArguments};
+use super::portal::PortalArguments;
+use super::saml::SamlArguments;
 use super::simulate::SimulateArguments;
 use crate::limits::{TENANT_RATE_MIN, TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX};
 use crate::moment::Timestamp;
@@ -51,6 +53,8 @@ pub(super) enum Command {
     Tenant(TenantArguments),
     /// Issue, list, rotate and revoke tokens
     Token(TokenArguments),
+    /// Make, list and revoke the links with which a customer's admin sets a workspace up
+    Portal(PortalArguments),
     /// Prove a tenant's data whole
     Check(CheckArguments),
     /// Move users and groups to the format of this version
@@ -174,6 +178,14 @@ pub(super) enum TenantCommand {
     },
     /// Serve a tenant's calls again
     Enable {
+        /// Its name
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+    },
+    /// Say how a tenant's people sign in: SCIM can be switched on in the portal only then
+    Saml(SamlArguments),
+    /// Say that somebody has signed in over SAML
+    SamlSeen {
         /// Its name
         #[arg(value_parser = tenant)]
         tenant: TenantId,

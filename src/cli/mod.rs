@@ -20,8 +20,10 @@ mod lag;
 mod log;
 mod migrate;
 mod output;
+mod portal;
 mod probe;
 mod resync;
+mod saml;
 mod serve;
 mod simulate;
 mod site;
@@ -129,6 +131,7 @@ async fn dispatch(
         Some(Command::Demo(demo)) => demo::run(&demo, host, out).await,
         Some(Command::Tenant(tenant)) => tenant::run(tenant, host, out).await,
         Some(Command::Token(token)) => token::run(token, host, out).await,
+        Some(Command::Portal(portal)) => portal::run(portal, host, out).await,
         Some(Command::Check(check)) => check::run(check, host, out).await,
         Some(Command::Migrate(migrate)) => migrate::run(migrate, host, out).await,
         Some(Command::Resync(resync)) => resync::run(resync, host, out).await,

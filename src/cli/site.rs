@@ -24,6 +24,8 @@ pub(super) struct Site {
     pub(super) store: Store,
     /// What is pasted into Entra, when it is known.
     pub(super) tenant_url: Option<String>,
+    /// Where people reach the endpoint, when the stack or the environment says so.
+    pub(super) public_url: Option<String>,
     /// How long a call may go on with a token that is gone.
     pub(super) settle: Duration,
     /// How this program is called.
@@ -181,7 +183,9 @@ async fn open_stack(place: &Place, stack: &str) -> Result<Site, CliError> {
         secrets: table("SecretsTable")?,
         journal: table("JournalTable")?,
     };
-    keeping(output("JournalDays").as_deref(), site(&config, tables, output("TenantUrl"), settle())?)
+    let site = site(&config, tables, output("TenantUrl"), settle())?;
+    let site = Site { public_url: output("PublicUrl"), ..site };
+    keeping(output("JournalDays").as_deref(), site)
 }
 
 async fn open_tables(place: &Place, host: &Host) -> Result<Site, CliError> {
@@ -193,7 +197,8 @@ async fn open_tables(place: &Place, host: &Host) -> Result<Site, CliError> {
         )
     })?;
     let config = sdk_config(place, |loader| loader).await?;
-    let base = host.variable("PUBLIC_URL").map(|url| {
+    let public_url = host.variable("PUBLIC_URL");
+    let base = public_url.clone().map(|url| {
         let path = host.variable("BASE_PATH").unwrap_or_else(|| "/scim/v2".to_owned());
         format!("{}{path}", url.trim_end_matches('/'))
     });
@@ -201,6 +206,7 @@ async fn open_tables(place: &Place, host: &Host) -> Result<Site, CliError> {
     let local = engine.is_some_and(|engine| is_loopback(&engine).unwrap_or(false));
     let settle = if local { Duration::ZERO } else { settle() };
     let site = site(&config, tables, base.as_deref().map(tenant_url), settle)?;
+    let site = Site { public_url, ..site };
     keeping(host.variable("JOURNAL_DAYS").as_deref(), site)
 }
 
@@ -223,7 +229,8 @@ fn site(
 ) -> Result<Site, CliError> {
     let catalog = Catalog::embedded().map_err(|error| CliError::new(error.to_string()))?;
     let store = Store::connect(config, tables, catalog.into());
-    Ok(Site { store, tenant_url, settle, program: String::new(), flags: String::new() })
+    let (program, flags) = (String::new(), String::new());
+    Ok(Site { store, tenant_url, public_url: None, settle, program, flags })
 }
 
 fn named_tables(place: &Place, host: &Host) -> Option<Tables> {

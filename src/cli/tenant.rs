@@ -10,7 +10,7 @@ use super::Host;
 use super::args::{TenantArguments, TenantCommand};
 use super::output::{CliError, Output, counted, fields, minute, minute_or_never, table, time_json};
 use super::site::{self, Site};
-use super::token;
+use super::{portal, saml, token};
 use crate::admin::delete::{self, Step};
 use crate::admin::release;
 use crate::admin::tenants::{self, Choice, Listed, Overview};
@@ -57,6 +57,8 @@ pub(super) async fn run(
             };
             changed(&tenant, Status::Enabled, &effect, out)?;
         }
+        TenantCommand::Saml(arguments) => saml::change(arguments, (&site, &moment), out).await?,
+        TenantCommand::SamlSeen { tenant } => saml::seen(&tenant, (&site, &moment), out).await?,
         TenantCommand::Release { tenant, yes } => {
             if !yes {
                 confirm(&tenants::show(store, &moment, &tenant).await?, End::Release)?;
@@ -144,8 +146,11 @@ fn show(overview: &Overview, out: &mut Output) -> Result<(), CliError> {
                 ("Last call", minute_or_never(overview.last_call)),
                 ("Last probe", minute_or_never(overview.last_probe)),
                 ("Last refusal", minute_or_never(overview.last_refusal)),
+                ("Sign-in (SAML)", saml::text(&overview.saml)),
             ]);
-            format!("{known}\n{}", token::text(&overview.tenant, &overview.tokens))
+            let tokens = token::text(&overview.tenant, &overview.tokens);
+            let links = portal::text(&overview.tenant, &overview.links);
+            format!("{known}\n{tokens}\n{links}")
         },
         || {
             let mut value = settings_json(&overview.settings);
@@ -158,6 +163,8 @@ fn show(overview: &Overview, out: &mut Output) -> Result<(), CliError> {
                 object.insert("last_probe".to_owned(), time_json(overview.last_probe));
                 object.insert("last_refusal".to_owned(), time_json(overview.last_refusal));
                 object.insert("tokens".to_owned(), token::json(&overview.tokens));
+                object.insert("saml".to_owned(), saml::json(&overview.saml));
+                object.insert("links".to_owned(), portal::json(&overview.links));
             }
             value
         },

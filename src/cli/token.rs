@@ -120,10 +120,19 @@ pub(super) fn text(tenant: &TenantId, tokens: &[Token]) -> String {
             minute(token.info.created),
             minute(token.info.valid_until),
             minute_or_never(token.last_used),
+            remark(token),
         ]
     };
-    let rows: Vec<[String; 6]> = tokens.iter().map(row).collect();
-    table(["token id", "label", "state", "created (UTC)", "expires", "last used"], &rows)
+    let rows: Vec<[String; 7]> = tokens.iter().map(row).collect();
+    table(["token id", "label", "state", "created (UTC)", "expires", "last used", ""], &rows)
+}
+
+/// What there is to do about a token.
+fn remark(token: &Token) -> String {
+    if token.safe_to_revoke {
+        return "safe to revoke".to_owned();
+    }
+    token.ends_within_days.map(|days| format!("ends within {days} days")).unwrap_or_default()
 }
 
 /// A tenant's tokens for scripts.
@@ -137,6 +146,9 @@ pub(super) fn json(tokens: &[Token]) -> Value {
             "expires": token.info.valid_until.to_string(),
             "revoked": time_json(token.info.revoked),
             "last_used": time_json(token.last_used),
+            "tail": token.info.tail,
+            "ends_within_days": token.ends_within_days,
+            "safe_to_revoke": token.safe_to_revoke,
         })
     };
     tokens.iter().map(token).collect()

@@ -115,6 +115,9 @@ pub async fn start_through(
         .await
         .map_err(|error| describe("the tables cannot be created", &error))?;
     let tenants = seed(&store, &moments, &options.tenants).await?;
+    // What `scimctl portal link` prints leads to this server.
+    let said = store.set_public_url(&moments.unnamed(), &format!("http://{address}")).await;
+    said.map_err(|error| describe("the address cannot be written", &error))?;
     let config = Config {
         tables: Tables::local(),
         base_path: "/scim/v2".to_owned(),

@@ -40,6 +40,7 @@ mod races;
 mod release;
 mod restore;
 mod resync;
+mod setup;
 mod simulate;
 mod stage;
 mod template;

@@ -120,6 +120,44 @@ fn the_role_allows_what_the_store_calls_and_nothing_else() {
 }
 
 #[test]
+fn the_function_that_answers_scim_cannot_mint_tokens() {
+    let template = template();
+    let on_secrets =
+        statements(&template).iter().filter(|s| s.text("Resource").contains("Secrets"));
+    let allowed: Vec<&str> = on_secrets.flat_map(|s| s.at("Action").texts()).collect();
+    assert_eq!(
+        allowed,
+        ["dynamodb:GetItem"],
+        "a row there opens a tenant: it may read and no more"
+    );
+    // And no statement reaches that table by another name.
+    for statement in statements(&template) {
+        assert!(!statement.text("Resource").contains("table/*"), "{}", statement.text("Sid"));
+    }
+    // What does write there is of no use to it: nothing of what the function is made of calls it.
+    for path in ["src/http", "src/ops", "src/lambda.rs", "src/bin/bootstrap.rs", "src/auth"] {
+        for source in calls::sources(path) {
+            let text = fs::read_to_string(&source).expect("a source file");
+            for call in [".issue(", ".issue_link(", ".open_link(", ".revoke(", ".set_status("] {
+                assert!(!text.contains(call), "{}: {call}", source.display());
+            }
+        }
+    }
+}
+
+/// Who may put an item into Directory can put a person there. The portal will be allowed to update, no more.
+#[test]
+fn what_the_portal_writes_to_directory_it_writes_by_update() {
+    let files =
+        ["src/store/portal.rs", "src/store/portal", "src/store/manage.rs", "src/store/manage"];
+    let files = files.into_iter().flat_map(calls::sources).collect();
+    let found = calls::actions_in(files);
+    let on_directory = found["Directory"].iter().map(String::as_str);
+    // What deletes is the end of a tenant, which is the command line's.
+    assert_eq!(on_directory.collect::<Vec<_>>(), ["dynamodb:DeleteItem", "dynamodb:UpdateItem"]);
+}
+
+#[test]
 fn each_operation_of_the_store_is_one_that_the_role_was_thought_through_for() {
     let known =
         ["batch_get_item", "get_item", "put_item", "query", "transact_write_items", "update_item"];
@@ -204,6 +242,7 @@ fn the_outputs_are_those_that_the_command_line_reads() {
     let template = template();
     for name in [
         "ScimBaseUrl",
+        "PublicUrl",
         "TenantUrl",
         "DirectoryTable",
         "SecretsTable",

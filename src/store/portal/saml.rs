@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::super::item::{FORMAT, Item, ItemReader, from_json, key_of, number, text, to_json};
 use super::super::journal::Event;
 use super::super::keys::{Key, REGISTRY};
-use super::super::write::{Cancelled, Change, Condition, Role, Trace};
+use super::super::trace::Trace;
+use super::super::write::{Cancelled, Change, Condition, Role};
 use super::super::{Cx, Store, StoreError};
 use crate::moment::{Moment, Timestamp};
 

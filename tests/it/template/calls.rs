@@ -7,14 +7,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// For operators and apps with credentials of their own: creating tables is the local server's, checking is `scimctl check`,
-/// comparing clocks is `scimctl`, reading the feed is `scimctl changes` or the app.
-const NOT_THE_FUNCTIONS: [&str; 5] = ["tables.rs", "check.rs", "check", "clock.rs", "feed.rs"];
+/// For operators, apps and the portal, with credentials of their own: creating tables is the local server's, checking is
+/// `scimctl check`, comparing clocks is `scimctl`, reading the feed is `scimctl changes` or the app, and tenants, tokens
+/// and links are made and changed by `scimctl` and the portal.
+const NOT_THE_FUNCTIONS: [&str; 9] = [
+    "tables.rs",
+    "check.rs",
+    "check",
+    "clock.rs",
+    "feed.rs",
+    "manage.rs",
+    "manage",
+    "portal.rs",
+    "portal",
+];
 
-/// The actions on each table, and on Directory's index.
+/// The actions on each table, and on Directory's index, of what the function that answers SCIM calls.
 pub(super) fn actions() -> BTreeMap<String, BTreeSet<String>> {
+    actions_in(sources("src/store"))
+}
+
+/// The actions of these files.
+pub(super) fn actions_in(files: Vec<PathBuf>) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store")) {
+    for file in files {
         let text = fs::read_to_string(&file).expect("a source file");
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         for (table, at) in mentions(text) {
@@ -66,6 +82,12 @@ pub(super) fn operations() -> BTreeSet<String> {
         }
     }
     found
+}
+
+/// The source files at a path of the repository.
+pub(super) fn sources(path: &str) -> Vec<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if path.is_file() { vec![path] } else { files(&path) }
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {
