@@ -271,6 +271,9 @@ impl Meeting {
         self.stage.restore(self.clock);
         if self.all {
             self.stage.recycle();
+        } else {
+            // What is counted and noted once a minute would come in one schedule and not in the next.
+            self.stage.refresh();
         }
         let stage = &self.stage;
         let mut futures: [Option<Pin<Box<dyn Future<Output = Told> + '_>>>; 2] =

@@ -266,6 +266,16 @@ impl Stage {
         }
     }
 
+    /// New processes that have answered one request each: they have noted that somebody calls, and do not soon again.
+    pub(crate) fn refresh(&mut self) {
+        self.recycle();
+        let (method, target) = ("GET", "/ServiceProviderConfig".to_owned());
+        let act = Act::Http { method, target, body: Value::Null };
+        for actor in 0..self.actors.len() {
+            self.act(actor, &act);
+        }
+    }
+
     /// A moment with that chance; zero for one that was never used before.
     pub(crate) fn moment(&self, seed: u64) -> Moment {
         self.moment_by(Arc::<HandClock>::clone(&self.clock), seed)

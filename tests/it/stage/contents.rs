@@ -215,7 +215,7 @@ fn sdk_value(value: &Value) -> AttributeValue {
 }
 
 /// Attributes that differ between two runs that did the same: times, and ids that were minted on the way.
-const INCIDENTAL: [&str; 11] = [
+const INCIDENTAL: [&str; 12] = [
     "rid",
     "change",
     "created",
@@ -226,6 +226,7 @@ const INCIDENTAL: [&str; 11] = [
     "revoked",
     "digest",
     "memberships",
+    "tail",
     "token",
 ];
 
@@ -241,7 +242,7 @@ fn told(contents: &Contents, counted: bool) -> String {
     for ((tenant, key), item) in &contents.directory {
         let sort: Vec<&str> = key.split('#').collect();
         match sort.as_slice() {
-            ["activity"] => {}
+            ["activity"] | ["traffic", _] => {}
             ["count", kind, _] => {
                 let moved: i64 = item.value["n"]["N"].as_str().unwrap().parse().unwrap();
                 *totals.entry(format!("{tenant} total {kind}")).or_default() += moved;

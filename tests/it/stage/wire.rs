@@ -112,7 +112,7 @@ impl Call {
         }
     }
 
-    /// What it touches. The activity is left out: it is written without a condition, and no request reads it.
+    /// What it touches. What was seen and counted is left out: it is written without a condition, and no request reads it.
     pub(crate) fn footprint(&self) -> Footprint {
         let body = &self.parsed;
         let table = body["TableName"].as_str().unwrap_or_default();
@@ -129,7 +129,8 @@ impl Call {
             }
             _ => touched.writes = self.written().into_iter().map(Item::One).collect(),
         }
-        touched.writes.retain(|item| !matches!(item, Item::One(one) if one.ends_with(" activity")));
+        let is_noted = |one: &str| one.ends_with(" activity") || one.contains(" traffic#");
+        touched.writes.retain(|item| !matches!(item, Item::One(one) if is_noted(one)));
         touched
     }
 
