@@ -19,6 +19,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_version_is_a_weak_tag() {
+        assert_eq!(format(7), "W/\"7\"");
+    }
+
+    #[test]
     fn tags_match_weakly() {
         for header in ["W/\"7\"", "\"7\"", "*", "W/\"6\", W/\"7\"", "7"] {
             assert!(names(header, 7), "{header}");

@@ -844,6 +844,25 @@ fn what_shows_on_applying_names_its_operation() {
 }
 
 #[test]
+fn only_a_filter_that_says_how_a_value_is_makes_one() {
+    for (filter, made) in [
+        (r#"type eq "other" and display eq "x""#, true),
+        (r#"type eq "other""#, true),
+        (r#"type eq "other" and display co "x""#, false),
+        (r#"display co "x" and type eq "other""#, false),
+        (r#"type eq "other" or display eq "x""#, false),
+        (r#"type eq "other" and type eq "another""#, false),
+        (r#"not (type eq "other")"#, false),
+    ] {
+        let path = format!("emails[{filter}].value");
+        let add = json!([{"op": "add", "path": path, "value": "new@ex.test"}]).to_string();
+        let report = report(&bare(), &add);
+        assert_eq!(report.starts_with("emails = "), made, "{filter}: {report}");
+        assert_eq!(report.starts_with("NoTarget: "), !made, "{filter}: {report}");
+    }
+}
+
+#[test]
 fn paths_are_shown_as_they_are_read() {
     for text in [
         "title",
