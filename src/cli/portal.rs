@@ -39,7 +39,7 @@ enum PortalCommand {
         /// Whom it is for, in your words
         #[arg(long, default_value = "scimctl")]
         label: String,
-        /// Where people reach the endpoint, such as https://scim.example.com [default: what the stack or the server says]
+        /// Where people reach the endpoint: scheme and host [default: what the stack or the server says]
         #[arg(long, value_name = "URL", value_parser = public_url)]
         url: Option<String>,
     },

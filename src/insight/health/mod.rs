@@ -1,6 +1,6 @@
 //! Whether a tenant's provisioning is healthy: what is read of it, and the judgement.
 //!
-//! [`health`] reads a bounded number of items; [`judge`] is pure. Each finding is a sentence that says what to do.
+//! [`health`] reads a bounded number of items; [`judge()`] is pure. Each finding is a sentence that says what to do.
 
 mod external_ids;
 mod journal;
