@@ -28,7 +28,8 @@ pub(super) struct PortalArguments {
 enum PortalCommand {
     /// Make a link with which a customer's admin reaches the workspace's settings, once, and show it, this once
     ///
-    /// A tenant that is not there is created, switched off until its admin switches it on.
+    /// A tenant that is not there is created, switched off until its admin switches it on. The page that the link opens is
+    /// not in this version yet: neither `serve` nor the stack answers it.
     Link {
         /// The tenant
         #[arg(value_parser = tenant)]
@@ -137,7 +138,7 @@ fn show(
                 String::new()
             };
             format!(
-                "{known}\nThe link is shown this once, and opens the settings of {tenant} once, for whoever has it: send it to the customer's admin alone.\n{new}"
+                "{known}\nThe link is shown this once, and opens the settings of {tenant} once, for whoever has it: send it to the customer's admin alone, once a version has the page that it opens; this one has not, and the link leads to 401.\n{new}"
             )
         },
         || {
