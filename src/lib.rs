@@ -33,6 +33,8 @@ pub mod local;
 pub mod moment;
 pub mod ops;
 #[cfg(feature = "portal")]
+pub mod portal;
+#[cfg(feature = "portal")]
 pub mod saml;
 pub mod scim;
 #[cfg(feature = "cli")]

@@ -280,3 +280,18 @@ pub const LINKS_MAX: usize = 20;
 
 /// Life of the session that a setup link is exchanged for, in hours: a working day.
 pub const SESSION_LIFE_HOURS: i64 = 8;
+
+/// Largest form of the portal in bytes: a metadata document, and what is around it.
+pub const FORM_BYTES_MAX: usize = SAML_METADATA_BYTES_MAX + 64 * 1024;
+
+/// Most fields of such a form, or of its query; the largest has ten.
+pub const FORM_FIELDS_MAX: usize = 20;
+
+/// Rows of one page of the portal's provisioning log.
+pub const LOG_ROWS_PER_PAGE: usize = 50;
+
+/// Cycles that the portal's health page shows, the newest ones.
+pub const CYCLES_SHOWN: usize = 20;
+
+/// Pause in seconds after which the portal's page that waits for the identity provider's first call is loaded again.
+pub const WAITING_PAUSE_SECONDS: u32 = 5;

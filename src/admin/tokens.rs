@@ -130,6 +130,35 @@ pub async fn issue(
     issue_by(store, moment, (tenant, super::ACTOR), (label, life), None).await
 }
 
+/// As [`issue_as`], while the settings are of that version: what was asked for twice is done once, because each token that
+/// is issued moves it.
+///
+/// # Errors
+/// As [`issue`], and [`AdminError::Busy`] when the settings are of another version.
+pub async fn issue_once(
+    store: &Store,
+    moment: &Moment,
+    by: (&TenantId, &str),
+    what: (&str, Life),
+    version: u64,
+) -> Result<Issued, AdminError> {
+    issue_by(
+        store,
+        moment,
+        by,
+        what,
+        Some(Told { event: Event::TokenIssued, version: Some(version) }),
+    )
+    .await
+}
+
+/// What the journal says of it, and the version that the settings have to be of.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    event: Event,
+    version: Option<u64>,
+}
+
 /// Issues a token in the portal, whose journal says so: `actor` is who did it. It removes nothing.
 ///
 /// # Errors
@@ -140,7 +169,8 @@ pub async fn issue_as(
     by: (&TenantId, &str),
     what: (&str, Life),
 ) -> Result<Issued, AdminError> {
-    issue_by(store, moment, by, what, Some(Event::TokenIssued)).await
+    let told = Told { event: Event::TokenIssued, version: None };
+    issue_by(store, moment, by, what, Some(told)).await
 }
 
 async fn issue_by(
@@ -148,11 +178,14 @@ async fn issue_by(
     moment: &Moment,
     (tenant, actor): (&TenantId, &str),
     (text, life): (&str, Life),
-    told: Option<Event>,
+    told: Option<Told>,
 ) -> Result<Issued, AdminError> {
     let label = label(text)?;
     with_settings_as(store, moment, (tenant, actor), async |cx| {
         not_deleting(tenant, cx.settings)?;
+        if told.and_then(|told| told.version).is_some_and(|seen| seen != cx.settings.version) {
+            return Err(AdminError::Busy(tenant.clone()));
+        }
         let secret = TokenSecret::mint(moment);
         let new = NewToken {
             id: moment.mint_uuid().to_string(),
@@ -161,7 +194,7 @@ async fn issue_by(
             tail: secret.tail().to_owned(),
             digest: secret.digest(),
         };
-        match store.issue(cx, &new, told).await {
+        match store.issue(cx, &new, told.map(|told| told.event)).await {
             Ok(()) => {
                 let NewToken { id, label, valid_until, .. } = new;
                 Ok(Issued { secret, id, label, valid_until })

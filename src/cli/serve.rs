@@ -106,6 +106,7 @@ fn text(started: &Started, program: &str) -> String {
     }
     known.push(("DynamoDB", dynamodb_endpoint.clone()));
     let token = tenants.first().map(|(_, token)| token.reveal()).unwrap_or_default();
+    let tenant = tenants.first().map_or("NAME", |(tenant, _)| tenant.as_str());
     let directory = Tables::local().directory;
     let key = "AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local";
     format!(
@@ -113,6 +114,7 @@ fn text(started: &Started, program: &str) -> String {
          Try it:\n  curl -sS -H \"Authorization: Bearer {token}\" \"{base_url}/Users\"\n\
          Look inside:\n  {key} aws dynamodb scan --region us-east-1 --table-name {directory} --endpoint-url {dynamodb_endpoint}\n\
          Tenants and tokens:\n  {program} tenant list --endpoint-url {dynamodb_endpoint}\n\
+         Workspace settings, as a customer's admin sees them:\n  {program} portal link {tenant} --endpoint-url {dynamodb_endpoint}\n\
          \n\
          Ctrl-C stops it.\n",
         fields(&known),

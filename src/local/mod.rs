@@ -17,10 +17,13 @@ pub use engine::{Engine, sdk_config};
 pub use serve::Server;
 
 use crate::admin;
+use crate::admin::portal::SamlFirst;
 use crate::auth::TokenSecret;
 use crate::config::Config;
 use crate::http::App;
 use crate::limits::JOURNAL_KEPT_DAYS;
+use crate::portal::{self, Portal};
+use crate::saml::Allowed;
 use crate::scim::catalog::Catalog;
 use crate::store::{Store, Tables, TenantId};
 use crate::system::Moments;
@@ -134,7 +137,18 @@ pub async fn start_through(
         tenants,
         environment: environment(&engine, &config, address),
     };
-    Ok((started, Server::new(listener, App::new(store, config), engine, moments)))
+    let portal = Portal::new(store.clone(), pages(&config));
+    Ok((started, Server::new(listener, (App::new(store, config), portal), engine, moments)))
+}
+
+/// The portal as the template's parameters have it by themselves.
+fn pages(config: &Config) -> portal::Options {
+    portal::Options {
+        public_url: config.public_url.clone(),
+        base_path: config.base_path.clone(),
+        saml_hosts: Allowed::default(),
+        saml_first: SamlFirst::Required,
+    }
 }
 
 /// The store of a server that has started, straight to its engine.
