@@ -50,6 +50,15 @@ pub fn read(text: &str) -> Event {
     }
 }
 
+/// Whether the gateway's own authorizer has found a principal of the account behind a request of an HTTP API. The context
+/// is the gateway's; nothing that a client sends gets into it.
+pub fn is_iam(text: &str) -> bool {
+    let event = serde_json::from_str::<Value>(text).unwrap_or_default();
+    let iam = event.pointer("/requestContext/authorizer/iam");
+    let arn = iam.and_then(|iam| iam.get("userArn")).and_then(Value::as_str);
+    arn.is_some_and(|arn| arn.starts_with("arn:"))
+}
+
 fn read_object(mut event: Map<String, Value>) -> Event {
     let Some(Value::Object(context)) = event.remove("requestContext") else {
         return if is_schedule(&event) {
@@ -266,7 +275,7 @@ pub fn takes(response: &Response<Bytes>) -> bool {
 /// The answer to a request. That it is none that is too large is for [`takes`] to say, before.
 ///
 /// HTTP APIs (payload 1.0 and 2.0), REST APIs and Function URLs all take this one form. Several values of a header are
-/// joined with a comma, which is the same header (RFC 9110 §5.3); `Set-Cookie`, the exception, is never sent.
+/// joined with a comma, which is the same header (RFC 9110 §5.3); of `Set-Cookie`, the exception, no answer has two.
 pub fn answer(response: &Response<Bytes>) -> Value {
     let mut headers = Map::new();
     for name in response.headers().keys() {

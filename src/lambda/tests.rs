@@ -320,3 +320,24 @@ fn lambda_takes_what_is_not_too_large_once_it_is_written() {
     assert!(takes(vec![0xff; ANSWER_BYTES_MAX / 4 * 3]));
     assert!(!takes(vec![0xff; ANSWER_BYTES_MAX / 4 * 3 + 1]), "three bytes take four in base64");
 }
+
+#[test]
+fn only_the_gateway_says_who_has_signed() {
+    let with = |context: &str| {
+        is_iam(&format!(r#"{{"requestContext":{context},"headers":{{"authorizer":"arn:x"}}}}"#))
+    };
+    assert!(with(r#"{"authorizer":{"iam":{"userArn":"arn:aws:iam::1:role/backend"}}}"#));
+    for context in [
+        "{}",
+        "null",
+        r#"{"authorizer":{}}"#,
+        r#"{"authorizer":{"iam":null}}"#,
+        r#"{"authorizer":{"iam":{}}}"#,
+        r#"{"authorizer":{"iam":{"userArn":null}}}"#,
+        r#"{"authorizer":{"lambda":{"iam":{"userArn":"arn:x"}}}}"#,
+        r#"{"iam":{"userArn":"arn:x"}}"#,
+    ] {
+        assert!(!with(context), "{context}");
+    }
+    assert!(!is_iam("") && !is_iam("[]"));
+}

@@ -24,6 +24,7 @@ pub use api::{Api, answer as answer_api};
 
 use crate::admin::AdminError;
 use crate::admin::portal::{PATH, SamlFirst};
+use crate::config::Config;
 use crate::http::Request;
 use crate::moment::Moment;
 use crate::saml::Allowed;
@@ -43,6 +44,27 @@ pub struct Options {
     pub saml_hosts: Allowed,
     /// Whether SCIM can be switched on only when the sign-in is set up.
     pub saml_first: SamlFirst,
+}
+
+impl Options {
+    /// What `look_up` (the environment, in the bin) says beside the configuration: `SAML_HOSTS` and `PORTAL_SAML`.
+    ///
+    /// # Errors
+    /// A sentence, when one of them cannot be read.
+    pub fn from_lookup(
+        config: &Config,
+        look_up: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        let hosts = look_up("SAML_HOSTS").unwrap_or_default();
+        let saml_hosts = Allowed::parse(&hosts).map_err(|why| format!("SAML_HOSTS: {why}"))?;
+        let saml_first = match look_up("PORTAL_SAML").as_deref().map(str::trim) {
+            None | Some("" | "on") => SamlFirst::Required,
+            Some("off") => SamlFirst::NotRequired,
+            Some(_) => return Err("PORTAL_SAML is on or off".to_owned()),
+        };
+        let Config { public_url, base_path, .. } = config.clone();
+        Ok(Self { public_url, base_path, saml_hosts, saml_first })
+    }
 }
 
 /// What the pages are made of.

@@ -35,6 +35,7 @@ mod laws;
 mod limiter;
 mod migrate;
 mod model;
+mod portal;
 mod proxy;
 mod races;
 mod release;

@@ -41,12 +41,15 @@ pub(in crate::portal) async fn show(visit: &Visit<'_>) -> Result<Response<Bytes>
     let read = health(visit.store(), visit.moment, visit.session.tenant()).await?;
     let health = read.ok_or_else(Stop::nothing_here)?;
     let saml = visit.store().saml(&visit.cx()).await?;
+    // Whoever begins reads no findings: that nothing works yet is what the steps are for.
+    let is_new = health.last_call.is_none() && health.users == 0;
+    let findings = health.findings.iter().filter(|_| !is_new);
     let page = OverviewPage {
         frame: visit.frame(Page::Overview),
-        headline: headline(&health),
-        verdict: health.verdict.word(),
-        is_fine: matches!(health.verdict, Verdict::Healthy | Verdict::Waiting),
-        findings: health.findings.iter().map(|finding| finding.sentence.clone()).collect(),
+        headline: headline(&health, is_new),
+        verdict: if is_new { Verdict::Waiting.word() } else { health.verdict.word() },
+        is_fine: is_new || matches!(health.verdict, Verdict::Healthy | Verdict::Waiting),
+        findings: findings.map(|finding| finding.sentence.clone()).collect(),
         steps: steps(visit, &health, &saml),
         users: health.users,
         last_call: health.last_call.map(|time| visit.ago(time)),
@@ -56,7 +59,10 @@ pub(in crate::portal) async fn show(visit: &Visit<'_>) -> Result<Response<Bytes>
 }
 
 /// How it is, in a line.
-fn headline(health: &Health) -> String {
+fn headline(health: &Health, is_new: bool) -> String {
+    if is_new {
+        return "Your identity provider has not called yet. These steps lead there.".to_owned();
+    }
     match (health.last_call, in_sync(health)) {
         (Some(last), true) => {
             let ago = span(health.now.since(last));
