@@ -3,6 +3,7 @@
 //! Whatever comes, it answers with SCIM, reports no invocation error, and lives on. With `SCIM_BOOTSTRAP` the same
 //! tests run on another build of it: CI names the file that `sam build` made.
 
+mod portal;
 mod runtime_api;
 mod soak;
 

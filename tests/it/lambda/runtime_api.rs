@@ -65,6 +65,11 @@ impl Answer {
 impl Function {
     /// Starts it with nothing in its environment but these, and what Lambda itself would set.
     pub(super) fn start(environment: &[(String, String)]) -> Self {
+        Self::start_binary(binary(), environment)
+    }
+
+    /// As [`Function::start`], another function.
+    pub(super) fn start_binary(binary: PathBuf, environment: &[(String, String)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         let (events, queue) = mpsc::channel();
@@ -74,7 +79,7 @@ impl Function {
         let queue = Arc::new(Mutex::new(queue));
         std::thread::spawn(move || serve(&listener, &queue, &posted, &ended));
 
-        let mut process = Command::new(binary())
+        let mut process = Command::new(binary)
             .env_clear()
             .envs([
                 ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
