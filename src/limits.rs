@@ -282,7 +282,7 @@ pub const LINKS_MAX: usize = 20;
 pub const SESSION_LIFE_HOURS: i64 = 8;
 
 /// Largest form of the portal in bytes: a metadata document, and what is around it.
-pub const FORM_BYTES_MAX: usize = SAML_METADATA_BYTES_MAX + 64 * 1024;
+pub const FORM_BYTES_MAX: usize = 1_088 * 1024;
 
 /// Most fields of such a form, or of its query; the largest has ten.
 pub const FORM_FIELDS_MAX: usize = 20;
