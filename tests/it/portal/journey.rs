@@ -130,7 +130,7 @@ async fn each_page_is_there_without_script_and_keeps_nothing() {
         assert_eq!(head.text, "");
     }
     // Each field has a label, and each form that changes something brings the session's value.
-    for path in PAGES.iter().filter(|path| !path.ends_with(".json")) {
+    for path in PAGES.iter().filter(|path| !path.contains(".json")) {
         let page = browser.get(path).await;
         for field in page.text.split("<input ").skip(1).chain(page.text.split("<textarea ").skip(1))
         {
