@@ -28,8 +28,7 @@ pub(super) struct PortalArguments {
 enum PortalCommand {
     /// Make a link with which a customer's admin reaches the workspace's settings, once, and show it, this once
     ///
-    /// A tenant that is not there is created, switched off until its admin switches it on. The page that the link opens is
-    /// not in this version yet: neither `serve` nor the stack answers it.
+    /// A tenant that is not there is created, switched off until its admin switches it on.
     Link {
         /// The tenant
         #[arg(value_parser = tenant)]
