@@ -269,6 +269,19 @@ pub const SAML_TEXT_BYTES_MAX: usize = 2 * 1024;
 /// Days for which a signing certificate has to be good still, so that nobody sets up what ends next week.
 pub const SAML_CERTIFICATE_DAYS_MIN: i64 = 30;
 
+/// Length of a window of the brake on mass changes when nobody says otherwise, and at most, in minutes.
+pub const BRAKE_WINDOW_MINUTES: u64 = 60;
+/// See [`BRAKE_WINDOW_MINUTES`].
+pub const BRAKE_WINDOW_MINUTES_MAX: u64 = 1_440;
+
+/// People who pass the brake in each window whatever is held, when nobody says otherwise, and at most.
+pub const BRAKE_BUDGET: u64 = 5;
+/// See [`BRAKE_BUDGET`].
+pub const BRAKE_BUDGET_MAX: u64 = 100;
+
+/// Held changes that one page of a release settles, a transaction each.
+pub const BRAKE_STEPS_PER_PAGE: usize = 50;
+
 /// Life of a setup link when nobody says otherwise, in days.
 pub const LINK_LIFE_DAYS: i64 = 7;
 

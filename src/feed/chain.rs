@@ -69,6 +69,8 @@ struct Told {
 #[derive(Clone, Copy, Debug)]
 struct Own {
     at: Uuid,
+    /// Where it stood before it was held back by the brake: members may have left since.
+    since: Uuid,
     /// Whether the versions before it can be counted.
     is_counted: bool,
 }
@@ -229,7 +231,7 @@ impl Chain {
             return;
         }
         let is_counted = matches!(link, Link::Follows | Link::Awaits);
-        let own = Own { at: change.at, is_counted };
+        let own = Own { at: change.at, since: change.held_at().unwrap_or(change.at), is_counted };
         self.groups.entry(group).or_default().own.entry(version).or_insert(own);
         if is_counted {
             self.due.insert((moved(change.at, 1), group, version));
@@ -243,11 +245,11 @@ impl Chain {
         let own = told.own.get(&version)?;
         let (before, first) = told.own.range(..version).next_back()?;
         // Members' items that belong between the two may stand before the beginning.
-        if !own.is_counted || self.begins.is_some_and(|begins| first.at < moved(begins, 1)) {
+        if !own.is_counted || self.begins.is_some_and(|begins| first.since < moved(begins, 1)) {
             return None;
         }
         let between = version.saturating_sub(*before).saturating_sub(1);
-        let left = told.left.range(moved(first.at, -1)..moved(own.at, 1)).count();
+        let left = told.left.range(moved(first.since, -1)..moved(own.at, 1)).count();
         (u64::try_from(left).unwrap_or(u64::MAX) < between).then_some(own.at)
     }
 
@@ -255,8 +257,8 @@ impl Chain {
     fn tidy(&mut self, group: Uuid, version: u64) {
         let Some(told) = self.groups.get_mut(&group) else { return };
         let Some(own) = told.own.get(&version).copied() else { return };
-        let needed = moved(own.at, -3);
-        told.own.retain(|other, item| *other >= version || item.at >= needed);
+        let needed = moved(own.since, -3);
+        told.own.retain(|other, item| *other >= version || item.since >= needed);
         told.left = told.left.split_off(&needed);
     }
 }

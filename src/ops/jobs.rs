@@ -99,5 +99,12 @@ async fn visit(store: &Store, moment: &Moment, tenant: &TenantId) -> Result<Swep
         return Ok(Swept::default());
     }
     let cx = Cx { tenant, settings: &settings, actor: "job", moment };
-    store.finish_work(&cx, STEPS_PER_VISIT).await
+    let mut swept = store.finish_work(&cx, STEPS_PER_VISIT).await?;
+    if settings.brake.is_some()
+        && let Some(settled) = store.carry_out(&cx).await?
+    {
+        swept.finished += settled.done;
+        swept.more = true;
+    }
+    Ok(swept)
 }

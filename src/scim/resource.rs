@@ -56,6 +56,8 @@ pub struct Resource {
     pub app_id: Option<String>,
     /// The key of the journal item that tells its last change, as it was read; none before the first.
     pub change: Option<Uuid>,
+    /// How many of its changes are held back from the feed (the brake on mass changes).
+    pub held: u64,
     /// The client's attributes.
     pub document: Document,
 }
@@ -73,6 +75,7 @@ impl Resource {
             last_modified: now,
             app_id: None,
             change: None,
+            held: 0,
             document,
         }
     }

@@ -1,6 +1,7 @@
 //! Deleting a user or group: in one transaction with its memberships when they fit, else with a work item that sweeps
 //! them afterwards.
 
+use super::brake::Form;
 use super::item::{ItemReader, key_of, key_of_resource, number, text};
 use super::journal::Entry;
 use super::keys::Key;
@@ -9,6 +10,7 @@ use super::trace::Trace;
 use super::work::{Pairs, Work};
 use super::write::{Cancelled, Condition, Role};
 use super::{Cx, Store, StoreError};
+use uuid::Uuid;
 use crate::limits::{MATCH_VALUES_MAX, TRANSACTION_ACTIONS_MAX};
 use crate::scim::catalog::Kind;
 use crate::scim::resource::Resource;
@@ -31,16 +33,26 @@ impl Store {
         let all_listed = pairs.left.len() < PAIRS_LISTED && pairs.members.len() < PAIRS_LISTED;
         let fits = all_listed && pairs.actions() + others <= TRANSACTION_ACTIONS_MAX;
         let sweep = (!fits).then(|| self.new_sweep(cx, resource));
+        let harm = self.harm_of_end(cx, resource, &pairs).await?;
         if sweep.is_some() {
             pairs = Pairs::default();
         }
-        loop {
-            match self.delete_once(cx, resource, memberships, &pairs, sweep.as_ref()).await {
-                Ok(()) => break,
+        let (form, at) = loop {
+            let form = self.form(cx, resource.held, harm).await?;
+            let work = (sweep.as_ref(), &form);
+            match self.delete_once(cx, (resource, memberships), &pairs, work).await {
+                Ok(at) => break (form, at),
+                Err(cancelled) if form.was_overtaken(&cancelled) => super::members::in_time(cx)?,
                 Err(Cancelled::Parts(parts)) => pairs.correct(&parts),
                 Err(Cancelled::Error(error)) => return Err(error),
             }
-        }
+        };
+        let sweep = match (sweep, form, at) {
+            (Some(work), Form::Held, Some(at)) => Some(work.held_at(at)),
+            // Where its end is held back is not known: the scheduled job reads it.
+            (Some(_), Form::Held, None) => None,
+            (sweep, _, _) => sweep,
+        };
         match sweep {
             None => Ok(()),
             // The resource is gone: a fault from here on is the scheduled job's business.
@@ -51,18 +63,18 @@ impl Store {
     async fn delete_once(
         &self,
         cx: &Cx<'_>,
-        resource: &Resource,
-        memberships: u64,
+        (resource, memberships): (&Resource, u64),
         pairs: &Pairs,
-        sweep: Option<&Work>,
-    ) -> Result<(), Cancelled> {
+        (sweep, form): (Option<&Work>, &Form),
+    ) -> Result<Option<Uuid>, Cancelled> {
         let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
         let own = key_of_resource(resource)?;
         let trace = match resource.kind {
             Kind::User => Key::id(resource.id),
             Kind::Group => Key::group(resource.id),
         };
-        self.commit(cx.moment, tenant, Trace::Gone(trace.clone()), |t| {
+        self.commit_at(cx.moment, tenant, Trace::Gone(trace.clone()), |t| {
+            t.is_held = form.is_held();
             let listed = ("memberships", number(memberships));
             let mut as_read = at_version(resource);
             match resource.kind {
@@ -81,14 +93,14 @@ impl Store {
             self.add_matches(t, cx, Some(resource), None)?;
             self.add_count(t, cx, resource.kind, -1)?;
             let removal = (resource.id, pairs);
-            self.add_removal_of_pairs(t, cx, removal, &Condition::Present)?;
+            self.add_removal_of_pairs(t, cx, removal, (&Condition::Present, form))?;
             if let Some(work) = sweep {
                 self.add_sweep(t, cx, work)?;
             }
             let mut entry = Entry::end(resource);
             entry.groups = pairs.groups();
             entry.removed.clone_from(&pairs.members);
-            self.append(t, cx, &entry)?;
+            self.tell(t, cx, &entry, form)?;
             Ok(())
         })
         .await

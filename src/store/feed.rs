@@ -79,6 +79,11 @@ impl Change {
         self.text("after").and_then(|at| Uuid::try_parse(at).ok())
     }
 
+    /// Where it stood before it was held back by the brake on mass changes, and released.
+    pub fn held_at(&self) -> Option<Uuid> {
+        self.text("heldAt").and_then(|at| Uuid::try_parse(at).ok())
+    }
+
     /// The id of the resource that it tells of; none of a refusal that names none.
     pub fn id(&self) -> Option<&str> {
         self.text("id")

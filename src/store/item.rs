@@ -34,6 +34,8 @@ pub const RESOURCE_FORMAT: u64 = 2;
 pub(super) const APP_ID: &str = "appId";
 /// The attribute with the key of the journal item that tells the last change.
 pub(super) const CHANGE: &str = "change";
+/// The attribute with the number of a resource's changes that are held back from the feed; absent when there are none.
+pub(super) const HELD: &str = "held";
 
 /// Attributes of a resource that stand at the top of its item.
 const AT_THE_TOP: [&str; 4] =
@@ -96,6 +98,9 @@ fn content(resource: &Resource) -> Result<Item, StoreError> {
     ]);
     if let Some(app_id) = &resource.app_id {
         item.insert(APP_ID.to_owned(), text(app_id.as_str()));
+    }
+    if resource.held > 0 {
+        item.insert(HELD.to_owned(), number(resource.held));
     }
     for name in AT_THE_TOP {
         if let Some(value) = scim.shift_remove(name) {
@@ -164,6 +169,7 @@ pub(super) fn resource(item: &Item) -> Result<Resource, StoreError> {
         last_modified: reader.timestamp("lastModified")?,
         app_id: reader.optional(APP_ID).map(str::to_owned),
         change: reader.change(),
+        held: reader.optional_number(HELD),
         document: Document::from_checked(attributes),
     })
 }
@@ -227,6 +233,11 @@ impl<'a> ItemReader<'a> {
             Some(AttributeValue::N(digits)) => digits.parse().map_err(|_| self.corrupt(name)),
             _ => Err(self.corrupt(name)),
         }
+    }
+
+    /// A number attribute that is nought when it is missing.
+    pub(super) fn optional_number(&self, name: &str) -> u64 {
+        self.number(name).unwrap_or(0)
     }
 
     /// An id attribute.
@@ -331,6 +342,7 @@ mod tests {
             last_modified: now,
             app_id: Some("acc-7".to_owned()),
             change: None,
+            held: 2,
             document: Document::from_checked(attributes),
         };
         let (tenant, settings) = (TenantId::parse("acme").unwrap(), Settings::default());

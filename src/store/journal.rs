@@ -64,6 +64,10 @@ pub enum Event {
     Enabled,
     /// SCIM was switched off in the portal.
     Disabled,
+    /// What brakes mass changes was set or taken away.
+    Brake,
+    /// A change was held back, and somebody has decided that the app is not to be told.
+    Rejected,
     /// Memberships of a deleted resource were removed.
     Swept,
     /// A request was refused.
@@ -72,7 +76,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Create,
         Self::Put,
         Self::Patch,
@@ -94,6 +98,8 @@ impl Event {
         Self::TokenRevoked,
         Self::Enabled,
         Self::Disabled,
+        Self::Brake,
+        Self::Rejected,
         Self::Swept,
         Self::Refused,
     ];
@@ -122,6 +128,8 @@ impl Event {
             Self::TokenRevoked => "portal:token-revoked",
             Self::Enabled => "portal:enabled",
             Self::Disabled => "portal:disabled",
+            Self::Brake => "portal:brake",
+            Self::Rejected => "misc:rejected",
             Self::Swept => "misc:memberships-swept",
             Self::Refused => "misc:refused",
         }
@@ -261,8 +269,14 @@ impl Store {
         cx: &Cx<'_>,
         entry: &Entry<'_>,
     ) -> Result<(), StoreError> {
+        let item = self.item_of(cx, t.at(), entry);
+        t.put(Role::Free, &self.tables.journal, item, Condition::Any)
+    }
+
+    /// The change item under that key.
+    pub(super) fn item_of(&self, cx: &Cx<'_>, at: Uuid, entry: &Entry<'_>) -> Item {
         let resource = entry.resource;
-        let mut item = self.head(cx, t.at(), &entry.events);
+        let mut item = self.head(cx, at, &entry.events);
         if let Some(after) = entry.after {
             item.insert("after".to_owned(), text(after.to_string()));
         }
@@ -292,7 +306,7 @@ impl Store {
                 item.insert(name.to_owned(), strings(ids));
             }
         }
-        t.put(Role::Free, &self.tables.journal, item, Condition::Any)
+        item
     }
 
     /// Appends that a request was refused.

@@ -121,6 +121,26 @@ impl Key {
         Self(format!("work#{work}"))
     }
 
+    /// What the brake on mass changes has counted.
+    pub(super) fn brake() -> Self {
+        Self("brake".to_owned())
+    }
+
+    /// A change that is held back from the feed.
+    pub(super) fn held(at: Uuid) -> Self {
+        Self(format!("{HELD}{at}"))
+    }
+
+    /// Where a change that was held back stands in the journal.
+    pub(super) fn settled(at: Uuid) -> Self {
+        Self(format!("settled#{at}"))
+    }
+
+    /// What somebody was told about a condition.
+    pub(super) fn told(condition: &str) -> Self {
+        Self(format!("{TOLD}{}", escape(condition)))
+    }
+
     /// The id in the last segment of `member#`, `memberof#`, `match#`, `groupname#`, `id#` and `group#` keys.
     pub(super) fn last_id(&self) -> Option<ResourceId> {
         self.0.rsplit('#').next().and_then(ResourceId::parse)
@@ -163,6 +183,10 @@ pub(super) const TRAFFIC: &str = "traffic#";
 pub(super) const TOKENS: &str = "token#";
 /// Prefix of every setup link's metadata.
 pub(super) const LINKS: &str = "link#";
+/// Prefix of every change that is held back from the feed.
+pub(super) const HELD: &str = "held#";
+/// Prefix of what somebody was told about.
+pub(super) const TOLD: &str = "told#";
 /// Prefix of every job that has to be finished.
 pub(super) const WORK: &str = "work#";
 

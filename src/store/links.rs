@@ -38,8 +38,7 @@ impl Store {
         after.app_id = app_id;
         let step = Step { before, after: &after, event: Event::Patch };
         let members = Members::assumed(before.id, MemberChange::default())?;
-        let change = self.write_step(cx, step, &members).await.map_err(Cancelled::error)?;
-        Ok(Resource { change, ..after })
+        self.write_step(cx, step, &members).await.map_err(Cancelled::error)
     }
 
     /// The people who are that account of the app's: one, when nobody has made a mistake.

@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 
+use super::brake::Form;
 use super::item::{bare, key_of, text};
 use super::journal::{Entry, Event};
 use super::keys::{self, Key};
@@ -277,8 +278,8 @@ impl Store {
                 let step = Step { before: &current, after: &after, event };
                 let done = self.write_step(cx, step, &chunk).await;
                 let settled = match done {
-                    Ok(change) => {
-                        current = Resource { change, ..after };
+                    Ok(written) => {
+                        current = written;
                         break;
                     }
                     Err(cancelled) => self.settle(cx, Kind::Group, &mut chunk, cancelled).await,
@@ -443,7 +444,7 @@ impl Store {
         t: &mut Transaction,
         cx: &Cx<'_>,
         group: ResourceId,
-        part: usize,
+        (part, form): (usize, &Form),
     ) -> Result<(), StoreError> {
         let key = key_of(cx.tenant.as_str(), &Key::group(group));
         let now = text(cx.moment.now().to_string());
@@ -452,7 +453,7 @@ impl Store {
                 ("lastModified".to_owned(), now),
                 (super::item::CHANGE.to_owned(), text(t.at().to_string())),
             ],
-            add: vec![("version", 1)],
+            add: std::iter::once(("version", 1)).chain(form.mark()).collect(),
             remove: Vec::new(),
         };
         t.update(Role::Part(part), &self.tables.directory, key, change, Condition::Present)
@@ -460,7 +461,7 @@ impl Store {
 }
 
 /// Begins no further chunk after the deadline: what is written stays, and repeating the request does the rest.
-fn in_time(cx: &Cx<'_>) -> Result<(), StoreError> {
+pub(super) fn in_time(cx: &Cx<'_>) -> Result<(), StoreError> {
     if cx.moment.elapsed() < RETRY_DEADLINE { Ok(()) } else { Err(StoreError::Throttled) }
 }
 

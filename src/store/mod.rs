@@ -16,12 +16,15 @@
 //! | settings, activity, token | `settings`, `activity`, `token#<id>` | the tenant; when it was last seen; a token's metadata |
 //! | traffic | `traffic#<start>` | how often what was asked for in ten minutes; DynamoDB's TTL removes it |
 //! | portal, link | `portal`, `link#<id>` | what is known of the tenant's sign-in; a setup link's metadata |
+//! | brake, held, settled | `brake`, `held#<at>`, `settled#<at>` | what the brake on mass changes has counted; a change that is held back from the feed, in the map `item`; where it stands in the journal since |
+//! | told | `told#<condition>` | when somebody was last told of it, or that nobody wants to be |
 //! | work | `work#<id>` | a multi-step job that has to be finished |
 //!
 //! Every item has `v`, the number of its format: readers accept [`item::FORMAT`] ([`item::RESOURCE_FORMAT`] for users and
 //! groups) and the one before. Writers write it; users and groups are written as [`Settings::resource_format`] says.
 //! No write without a condition (journal, counters, activity and traffic excepted), no unbounded read, no `Scan`.
 
+pub mod brake;
 pub mod check;
 pub mod clock;
 pub mod error;

@@ -13,6 +13,7 @@ use super::matches;
 use super::members::{MemberChange, Members};
 use super::trace::Trace;
 use super::write::{Cancelled, Change, Condition, Role, Transaction};
+use super::brake::{Form, harm_of};
 use super::{Cx, Store, StoreError};
 use crate::limits::{
     COUNTER_SHARDS, IDENTIFIER_BYTES_MAX, MEMBERS_PER_TRANSACTION, RESOLVE_ATTEMPTS_MAX,
@@ -227,7 +228,7 @@ impl Store {
             let after = before.with_document(document.clone(), cx.moment);
             let step = Step { before, after: &after, event };
             match self.write_step(cx, step, &members).await {
-                Ok(change) => return Ok(Resource { change, ..after }),
+                Ok(written) => return Ok(written),
                 Err(cancelled) => self.settle(cx, before.kind, &mut members, cancelled).await?,
             }
         }
@@ -239,6 +240,26 @@ impl Store {
         cx: &Cx<'_>,
         step: Step<'_>,
         members: &Members,
+    ) -> Result<Resource, Cancelled> {
+        let harm = harm_of(step, members);
+        loop {
+            let form = self.form(cx, step.before.held, harm).await?;
+            let after = Resource { held: form.held(step.before.held), ..step.after.clone() };
+            let step = Step { after: &after, ..step };
+            match self.write_step_as(cx, step, members, &form).await {
+                Err(cancelled) if form.was_overtaken(&cancelled) => super::members::in_time(cx)?,
+                Err(cancelled) => return Err(cancelled),
+                Ok(change) => return Ok(Resource { change, ..after }),
+            }
+        }
+    }
+
+    async fn write_step_as(
+        &self,
+        cx: &Cx<'_>,
+        step: Step<'_>,
+        members: &Members,
+        form: &Form,
     ) -> Result<Option<Uuid>, Cancelled> {
         let trace = Trace::Written(key_of_resource(step.after)?);
         self.commit_at(cx.moment, cx.tenant.as_str(), trace, |t| {
@@ -251,7 +272,7 @@ impl Store {
             if entry.added.len() + entry.removed.len() > 0 {
                 entry.changed.push(well_known::MEMBERS.to_owned());
             }
-            self.append(t, cx, &entry)?;
+            self.tell(t, cx, &entry, form)?;
             Ok(())
         })
         .await
@@ -378,10 +399,13 @@ pub(super) fn user_key(id_item: &Item) -> Result<Key, StoreError> {
 
 /// The condition on a resource as it was read.
 pub(super) fn at_version(resource: &Resource) -> Condition {
-    Condition::Equal(vec![
-        ("id", text(resource.id.to_string())),
-        ("version", number(resource.version)),
-    ])
+    let mut terms =
+        vec![("id", text(resource.id.to_string())), ("version", number(resource.version))];
+    // Who settles held changes moves this number and leaves the version.
+    if resource.held > 0 {
+        terms.push((item::HELD, number(resource.held)));
+    }
+    Condition::Equal(terms)
 }
 
 /// Refuses a name that does not fit a key once it is folded and escaped.

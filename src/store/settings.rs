@@ -8,6 +8,8 @@ use crate::scim::discovery::GroupNames;
 
 /// The attribute with the mark of a tenant to be rehearsed in.
 const REHEARSAL: &str = "rehearsal";
+/// The attribute with what brakes mass changes; null when it did once.
+const BRAKE: &str = "brake";
 /// The attribute with the format of users and groups.
 const RESOURCES: &str = "resourceFormat";
 
@@ -26,6 +28,56 @@ pub struct Settings {
     pub resource_format: u64,
     /// Whether it is there to be rehearsed in: its answers say so, and a rehearsal takes it as it is.
     pub is_rehearsal: bool,
+    /// What brakes mass changes, when something does.
+    pub brake: Option<Brake>,
+}
+
+/// When the brake on mass changes acts. At least one of the two limits is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Brake {
+    /// So many people may be switched off, deleted or taken out of a group within a window.
+    pub count: Option<u64>,
+    /// So many percent of the people in the directory.
+    pub percent: Option<u64>,
+    /// The length of a window in minutes.
+    pub window_minutes: u64,
+    /// So many always pass in a window, whatever is held.
+    pub budget: u64,
+}
+
+impl Brake {
+    /// How many pass in a window, in a directory of so many people.
+    pub fn limit(&self, people: u64) -> u64 {
+        let share = self.percent.map(|percent| people.saturating_mul(percent).div_ceil(100));
+        let limit = self.count.into_iter().chain(share).min().unwrap_or(u64::MAX);
+        limit.max(self.budget)
+    }
+
+    /// The length of a window in seconds.
+    pub fn window_seconds(&self) -> i64 {
+        i64::try_from(self.window_minutes.max(1).saturating_mul(60)).unwrap_or(i64::MAX)
+    }
+
+    fn item(&self) -> AttributeValue {
+        let mut map = Item::from([
+            ("window".to_owned(), number(self.window_minutes)),
+            ("budget".to_owned(), number(self.budget)),
+        ]);
+        map.extend(self.count.map(|count| ("count".to_owned(), number(count))));
+        map.extend(self.percent.map(|percent| ("percent".to_owned(), number(percent))));
+        AttributeValue::M(map)
+    }
+
+    fn read(value: &AttributeValue) -> Option<Self> {
+        let map = value.as_m().ok()?;
+        let reader = ItemReader::unread(map);
+        Some(Self {
+            count: reader.number("count").ok(),
+            percent: reader.number("percent").ok(),
+            window_minutes: reader.number("window").ok()?,
+            budget: reader.number("budget").ok()?,
+        })
+    }
 }
 
 /// Whether a tenant's calls are served.
@@ -75,6 +127,7 @@ impl Default for Settings {
             match_attributes: vec!["emails.value".to_owned()],
             resource_format: RESOURCE_FORMAT,
             is_rehearsal: false,
+            brake: None,
         }
     }
 }
@@ -88,6 +141,15 @@ impl Settings {
         item.insert("matchAttributes".to_owned(), strings(&self.match_attributes));
         item.insert(RESOURCES.to_owned(), number(self.resource_format));
         item.insert(REHEARSAL.to_owned(), AttributeValue::Bool(self.is_rehearsal));
+        item.extend(self.brake.map(|brake| (BRAKE.to_owned(), brake.item())));
+    }
+
+    /// Writes them over those that were read.
+    pub(super) fn write_over(&self, before: &Self, item: &mut Item) {
+        self.write(item);
+        if self.brake.is_none() && before.brake.is_some() {
+            item.insert(BRAKE.to_owned(), AttributeValue::Null(true));
+        }
     }
 
     /// Reads them back.
@@ -110,6 +172,7 @@ impl Settings {
                 1
             },
             is_rehearsal: matches!(item.get(REHEARSAL), Some(AttributeValue::Bool(true))),
+            brake: item.get(BRAKE).and_then(Brake::read),
         })
     }
 }

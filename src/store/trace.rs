@@ -26,14 +26,14 @@ pub(super) enum Trace {
 }
 
 impl Store {
-    /// Whether one of these attempts (the write's id, and the keys of their journal items) was done, and as far as that
+    /// Whether one of these attempts (the write's id, the keys of their journal items, and whether those are held back) was done, and as far as that
     /// is known, the key of its journal item.
     pub(super) async fn was_done(
         &self,
         moment: &Moment,
         tenant: &str,
         trace: &Trace,
-        (written_by, attempts): (&str, &[Uuid]),
+        (written_by, attempts): (&str, &[(Uuid, bool)]),
     ) -> Result<Option<Option<Uuid>>, StoreError> {
         let (Trace::Gone(key) | Trace::Minted(key) | Trace::Written(key)) = trace;
         let found = self.get_key(moment, tenant, key).await.map_err(StoreError::midway)?;
@@ -50,7 +50,10 @@ impl Store {
         if done.is_some() {
             return Ok(done);
         }
-        for at in attempts {
+        for (at, is_held) in attempts {
+            if *is_held && self.was_held(moment, tenant, *at).await.map_err(StoreError::midway)? {
+                return Ok(Some(Some(*at)));
+            }
             if self.is_told(moment, tenant, *at).await.map_err(StoreError::midway)? {
                 return Ok(Some(Some(*at)));
             }

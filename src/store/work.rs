@@ -7,7 +7,8 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::item::{Item, ItemReader, bare, key_of, text};
+use super::brake::Form;
+use super::item::{HELD, Item, ItemReader, bare, key_of, text};
 use super::journal::{Entry, Event};
 use super::keys::{self, Key};
 use super::trace::Trace;
@@ -50,9 +51,16 @@ pub(super) struct Work {
     kind: Kind,
     resource: ResourceId,
     touched: Timestamp,
+    /// The end of the resource, as long as that is held back from the feed.
+    held: Option<Uuid>,
 }
 
 impl Work {
+    /// The same, of a resource whose end is held back from the feed.
+    pub(super) fn held_at(self, at: Uuid) -> Self {
+        Self { held: Some(at), ..self }
+    }
+
     /// The key of its item.
     pub(super) fn key(&self) -> Key {
         Key::work(self.number)
@@ -73,6 +81,7 @@ impl Work {
             kind: Kind::from_name(reader.text("kind")?).ok_or_else(|| reader.corrupt("kind"))?,
             resource: reader.id("resource")?,
             touched: reader.timestamp("touched")?,
+            held: reader.optional(HELD).and_then(|at| Uuid::try_parse(at).ok()),
         })
     }
 
@@ -82,6 +91,7 @@ impl Work {
         item.insert("kind".to_owned(), text(self.kind.name()));
         item.insert("resource".to_owned(), text(self.resource.to_string()));
         item.insert("touched".to_owned(), text(self.touched.to_string()));
+        item.extend(self.held.map(|at| (HELD.to_owned(), text(at.to_string()))));
         item
     }
 
@@ -173,11 +183,11 @@ impl Store {
         t: &mut Transaction,
         cx: &Cx<'_>,
         (resource, pairs): (ResourceId, &Pairs),
-        condition: &Condition,
+        (condition, form): (&Condition, &Form),
     ) -> Result<(), StoreError> {
         for (index, left) in pairs.left.iter().enumerate() {
             if !left.group_is_gone {
-                self.add_bump(t, cx, left.group, 2 * index)?;
+                self.add_bump(t, cx, left.group, (2 * index, form))?;
             }
             let part = (2 * index + 1, condition);
             self.add_pair_removal(t, cx, (left.group, resource), part)?;
@@ -269,6 +279,7 @@ impl Store {
         cx: &Cx<'_>,
         work: &Work,
     ) -> Result<(), StoreError> {
+        let work = if t.is_held { &work.clone().held_at(t.at()) } else { work };
         let item = work.item(cx.tenant.as_str());
         t.put(Role::Own, &self.tables.directory, item, Condition::Absent)
     }
@@ -280,7 +291,8 @@ impl Store {
 
     #[expect(clippy::unused_self, reason = "beside its siblings, which need the store")]
     fn new_work(&self, cx: &Cx<'_>, task: Task, kind: Kind, resource: ResourceId) -> Work {
-        Work { number: cx.moment.mint_uuid(), task, kind, resource, touched: cx.moment.wall() }
+        let touched = cx.moment.wall();
+        Work { number: cx.moment.mint_uuid(), task, kind, resource, touched, held: None }
     }
 
     /// Shows that the creation of a large group goes on, on the condition that nobody has given it up.
@@ -387,17 +399,18 @@ impl Store {
                 Err(Cancelled::Error(error)) => Err(error),
             };
         }
+        let form = self.form_of_sweep(cx, work.held).await?;
         while !pairs.is_empty() {
             let done = self
                 .commit(cx.moment, tenant, Trace::Gone(first_pair(work, &pairs)), |t| {
                     // Whatever is there of a pair goes: its resource is gone, and nobody writes it again.
                     let removal = (work.resource, &pairs);
-                    self.add_removal_of_pairs(t, cx, removal, &Condition::Any)?;
+                    self.add_removal_of_pairs(t, cx, removal, (&Condition::Any, &form))?;
                     let ghost = ghost(work, cx);
                     let mut entry = Entry::new(Event::Swept, &ghost);
                     entry.groups = pairs.groups();
                     entry.removed.clone_from(&pairs.members);
-                    self.append(t, cx, &entry)?;
+                    self.tell(t, cx, &entry, &form)?;
                     Ok(())
                 })
                 .await;
@@ -435,6 +448,7 @@ fn ghost(work: &Work, cx: &Cx<'_>) -> Resource {
         last_modified: cx.moment.now(),
         app_id: None,
         change: None,
+        held: 0,
         document: Document::from_checked(serde_json::Map::new()),
     }
 }

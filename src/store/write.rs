@@ -83,6 +83,8 @@ pub(super) struct Transaction {
     roles: Vec<Role>,
     written_by: String,
     at: Uuid,
+    /// Whether it holds its change back from the feed.
+    pub(super) is_held: bool,
 }
 
 /// Why a transaction was not done.
@@ -112,7 +114,7 @@ impl Cancelled {
 
 impl Transaction {
     pub(super) fn new(written_by: &str, at: Uuid) -> Self {
-        Self { actions: Vec::new(), roles: Vec::new(), written_by: written_by.to_owned(), at }
+        Self { actions: Vec::new(), roles: Vec::new(), written_by: written_by.to_owned(), at, is_held: false }
     }
 
     /// The write's id, the same for each attempt: what an item carries to say who wrote it last.
@@ -310,11 +312,12 @@ impl Store {
     ) -> Result<Option<Uuid>, Cancelled> {
         let written_by = moment.mint_uuid().to_string();
         let mut backoff = Backoff::new(moment);
-        let mut unknown = Vec::new();
+        let mut unknown: Vec<(Uuid, bool)> = Vec::new();
         loop {
             let at = moment.mint_uuid();
             let mut transaction = Transaction::new(&written_by, at);
             build(&mut transaction)?;
+            let is_held = transaction.is_held;
             match self.attempt(moment, transaction).await {
                 Attempt::Done => return Ok(Some(at)),
                 Attempt::Cancelled(parts) if !unknown.is_empty() => {
@@ -324,7 +327,7 @@ impl Store {
                 }
                 Attempt::Cancelled(parts) => return Err(parts),
                 Attempt::TryAgain => {}
-                Attempt::Unknown => unknown.push(at),
+                Attempt::Unknown => unknown.push((at, is_held)),
                 Attempt::Failed(error) if !unknown.is_empty() => return Err(error.midway().into()),
                 Attempt::Failed(error) => return Err(error.into()),
             }

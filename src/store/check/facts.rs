@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::StoreError;
 use super::super::item::{self, Item, ItemReader};
-use super::super::keys::Key;
+use super::super::keys::{self, Key};
 use super::super::matches;
 use super::super::settings::Settings;
 use crate::limits::COUNTER_SHARDS;
@@ -94,6 +94,8 @@ pub(super) struct Facts<'a> {
     pub(super) tokens_are_readable: bool,
     /// Changes that the journal should have and has not.
     pub(super) lost: HashSet<Uuid>,
+    /// Changes that are held back from the feed.
+    pub(super) held: HashSet<Uuid>,
 }
 
 impl<'a> Facts<'a> {
@@ -118,6 +120,7 @@ impl<'a> Facts<'a> {
             unmatchable: HashMap::new(),
             tokens_are_readable: true,
             lost: HashSet::new(),
+            held: HashSet::new(),
         }
     }
 
@@ -191,7 +194,13 @@ impl<'a> Facts<'a> {
                 reader.text("digest").and(reader.text("state"))?;
                 reader.timestamp("created").and(reader.timestamp("validUntil"))?;
             }
-            "activity" | "portal" | "traffic" => drop(reader?.key()?),
+            "held" => {
+                let at = key.as_str().strip_prefix(keys::HELD);
+                let Some(at) = at.and_then(|at| Uuid::try_parse(at).ok()) else { return Ok(false) };
+                reader?.key()?;
+                self.held.insert(at);
+            }
+            "activity" | "portal" | "traffic" | "brake" | "settled" | "told" => drop(reader?.key()?),
             _ => return Ok(false),
         }
         Ok(true)
@@ -237,7 +246,8 @@ impl<'a> Facts<'a> {
     pub(super) fn changes(&self) -> Vec<Uuid> {
         let users = self.users.values().flatten().filter_map(|row| row.change);
         let groups = self.groups.values().filter_map(|row| row.change);
-        let changes: BTreeSet<Uuid> = users.chain(groups).collect();
+        let told = |at: &Uuid| !self.held.contains(at);
+        let changes: BTreeSet<Uuid> = users.chain(groups).filter(told).collect();
         changes.into_iter().collect()
     }
 

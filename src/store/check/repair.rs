@@ -6,6 +6,7 @@
 use uuid::Uuid;
 
 use super::super::StoreError;
+use super::super::brake::Form;
 use super::super::item::{Item, bare, key_of, number, text};
 use super::super::journal::{Entry, Event};
 use super::super::keys::Key;
@@ -291,7 +292,7 @@ impl Check<'_> {
             let cx = self.cx(&moment);
             let mut entry = Entry::new(Event::Swept, &ghost);
             if facts.groups.contains_key(&group) {
-                self.store.add_bump(t, &cx, group, 0)?;
+                self.store.add_bump(t, &cx, group, (0, &Form::Told))?;
                 entry.groups.push(group);
             } else {
                 entry.removed.push(member);
@@ -366,6 +367,7 @@ fn ghost(facts: &Facts<'_>, pair: Pair, moment: &Moment) -> Resource {
         last_modified: now,
         app_id: None,
         change: None,
+        held: 0,
         document,
     }
 }

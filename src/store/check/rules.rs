@@ -230,14 +230,18 @@ impl Suspect {
             | Self::Unknown(key)
             | Self::Unmatchable(key, _)
             | Self::Misplaced(key)
-            | Self::Memberships(key)
-            | Self::ChangeLost { kind: Kind::Group, key, .. } => vec![key.clone()],
+            | Self::Memberships(key) => vec![key.clone()],
+            Self::ChangeLost { kind: Kind::Group, key, at, .. } => {
+                vec![key.clone(), Key::held(*at)]
+            }
             Self::UserTwice { id, key }
             | Self::IdMissing { id, key }
             | Self::IdElsewhere { id, key }
-            | Self::MatchLeft { id, key }
-            | Self::ChangeLost { kind: Kind::User, id, key, .. } => {
+            | Self::MatchLeft { id, key } => {
                 vec![key.clone(), Key::id(*id)]
+            }
+            Self::ChangeLost { kind: Kind::User, id, key, at } => {
+                vec![key.clone(), Key::id(*id), Key::held(*at)]
             }
             Self::IdLeft(id) => vec![Key::id(*id)],
             Self::MatchMissing { id, user, key } => {

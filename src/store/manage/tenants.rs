@@ -4,7 +4,7 @@ use super::super::error::backend;
 use super::super::item::{FORMAT, Item, key_of, number, text};
 use super::super::journal::Event;
 use super::super::keys::{Key, REGISTRY};
-use super::super::settings::{Settings, Status};
+use super::super::settings::{Brake, Settings, Status};
 use super::super::tenants::registry_key;
 use super::super::tokens::secret_key;
 use super::super::trace::Trace;
@@ -73,6 +73,15 @@ impl Store {
         self.change_settings(cx, after, (Tokens::Stay, None)).await.map(|_| ())
     }
 
+    /// Sets what brakes mass changes, or takes the brake away.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the settings changed meanwhile: read them again.
+    pub async fn set_brake(&self, cx: &Cx<'_>, brake: Option<Brake>) -> Result<(), StoreError> {
+        let after = Settings { brake, ..cx.settings.clone() };
+        self.change_settings(cx, after, (Tokens::Stay, Some(Event::Brake))).await.map(|_| ())
+    }
+
     /// Has the tenant's users and groups written in that format from now on. Whoever remembers a token still writes the
     /// one before, for as long as tokens are remembered.
     ///
@@ -108,7 +117,7 @@ impl Store {
         let done = self
             .commit(cx.moment, tenant, Trace::Written(Key::settings()), |t| {
                 let mut set = Item::new();
-                after.write(&mut set);
+                after.write_over(cx.settings, &mut set);
                 let for_rows: Vec<_> = set.clone().into_iter().collect();
                 set.insert("rid".to_owned(), text(t.written_by()));
                 let change = Change { set: set.into_iter().collect(), ..Change::default() };
