@@ -44,3 +44,4 @@ pub mod system;
 pub mod telemetry;
 #[cfg(feature = "cli")]
 pub mod transfer;
+pub mod watch;

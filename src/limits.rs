@@ -282,6 +282,33 @@ pub const BRAKE_BUDGET_MAX: u64 = 100;
 /// Held changes that one page of a release settles, a transaction each.
 pub const BRAKE_STEPS_PER_PAGE: usize = 50;
 
+/// Days after which somebody is told again of a condition that has not gone.
+pub const WATCH_AGAIN_DAYS: u64 = 7;
+
+/// How long ago somebody has to have been told of a condition that has gone and come back: what comes and goes is not told
+/// each time.
+pub const WATCH_BACK_MIN: Duration = Duration::from_hours(6);
+
+/// How long a notice that somebody has begun to tell is left alone: longer than telling takes.
+pub const WATCH_CLAIM: Duration = Duration::from_mins(15);
+
+/// How long one run looks at tenants: the function's time limit is 15 minutes.
+pub const WATCH_RUN_MAX: Duration = Duration::from_mins(12);
+
+/// Tenants that one run looks at. Each run begins with another one.
+pub const WATCH_TENANTS_MAX: usize = 20_000;
+
+/// Notices in one message; SNS takes 256 kB.
+pub const WATCH_NOTICES_PER_MESSAGE: usize = 40;
+
+/// Days before a token's end from which somebody is told, and before a signing certificate's.
+pub const WATCH_TOKEN_DAYS: i64 = 30;
+/// See [`WATCH_TOKEN_DAYS`].
+pub const WATCH_CERTIFICATE_DAYS: i64 = 30;
+
+/// Days for which it is kept what somebody was told.
+pub const TOLD_KEPT_DAYS: i64 = 400;
+
 /// Life of a setup link when nobody says otherwise, in days.
 pub const LINK_LIFE_DAYS: i64 = 7;
 

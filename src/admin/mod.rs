@@ -3,6 +3,7 @@
 //! It never reads input and never prints. Every error is a sentence that says what to do next. A write that finds the
 //! settings changed meanwhile reads them again, a bounded number of times.
 
+pub mod brake;
 pub mod delete;
 pub mod migrate;
 pub mod portal;
@@ -17,7 +18,10 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::limits::{LINKS_MAX, MATCH_ATTRIBUTES_MAX, TOKEN_LABEL_CHARS_MAX, TOKENS_MAX};
+use crate::limits::{
+    BRAKE_BUDGET_MAX, BRAKE_WINDOW_MINUTES_MAX, LINKS_MAX, MATCH_ATTRIBUTES_MAX,
+    TOKEN_LABEL_CHARS_MAX, TOKENS_MAX,
+};
 use crate::moment::Moment;
 use crate::store::settings::Status;
 use crate::store::{Backoff, Cx, Settings, Store, StoreError, TenantId};
@@ -63,6 +67,10 @@ pub enum AdminError {
     TooManyLinks(TenantId),
     /// Its people's sign-in is not set up.
     NoSaml(TenantId),
+    /// A brake without a limit, or with one that it cannot have.
+    Brake,
+    /// So many of its changes are held back from the feed.
+    Held(TenantId, u64),
     /// The tenant's settings changed again and again.
     Busy(TenantId),
     /// The tables, or the way to them.
@@ -130,6 +138,8 @@ impl fmt::Display for AdminError {
             Self::NoLink(tenant, link) => f.write_str(&no_link(tenant, link)),
             Self::TooManyLinks(tenant) => f.write_str(&too_many_links(tenant)),
             Self::NoSaml(tenant) => f.write_str(&no_saml(tenant)),
+            Self::Brake => f.write_str(&no_brake()),
+            Self::Held(tenant, held) => f.write_str(&held_back(tenant, *held)),
             Self::Busy(tenant) => write!(
                 f,
                 "the settings of {tenant} could not be changed, because they changed meanwhile again and again; try again, and if it stays so, run `scimctl check {tenant}`"
@@ -149,6 +159,18 @@ fn no_link(tenant: &TenantId, link: &str) -> String {
 fn too_many_links(tenant: &TenantId) -> String {
     format!(
         "{tenant} has {LINKS_MAX} setup links that are open or in use, the most that a tenant may have; revoke one with `scimctl portal revoke {tenant} ID`"
+    )
+}
+
+fn no_brake() -> String {
+    format!(
+        "a brake has a number of people, 1 to 100 percent of them, or both, a window of 1 to {BRAKE_WINDOW_MINUTES_MAX} minutes, and a budget of 1 to {BRAKE_BUDGET_MAX}"
+    )
+}
+
+fn held_back(tenant: &TenantId, held: u64) -> String {
+    format!(
+        "{held} changes of {tenant} are held back; look at them with `scimctl brake show {tenant}`, then release or reject them"
     )
 }
 
@@ -178,6 +200,8 @@ impl Error for AdminError {
             | Self::NoLink(..)
             | Self::TooManyLinks(_)
             | Self::NoSaml(_)
+            | Self::Brake
+            | Self::Held(..)
             | Self::Busy(_) => None,
         }
     }

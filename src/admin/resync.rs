@@ -76,6 +76,8 @@ pub async fn resync(
     progress: &mut dyn FnMut(Step),
 ) -> Result<Report, AdminError> {
     let run = Run { store, moments, tenant };
+    // What is held back would stay so, and the journal would say that everything was said.
+    super::brake::none_held(store, &moments(), tenant).await?;
     // Before anything else: a wrong `since` is a mistake that changes nothing.
     if let Some(since) = order.since {
         run.check_mark(since).await?;

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::brake::BrakeArguments;
 pub(super) use super::feed_args::{ChangesArguments, JournalArguments};
 pub(super) use super::insight_args::{HealthArguments, LogArguments, WhyArguments};
 use super::portal::PortalArguments;
 use super::saml::SamlArguments;
 use super::simulate::SimulateArguments;
+use super::watch::WatchArguments;
 use crate::limits::{TENANT_RATE_MIN, TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX};
 use crate::moment::Timestamp;
 use crate::scim::catalog::Kind;
@@ -55,6 +57,8 @@ pub(super) enum Command {
     Token(TokenArguments),
     /// Make, list and revoke the links with which a customer's admin sets a workspace up
     Portal(PortalArguments),
+    /// Set the brake on mass changes, and release or reject what it holds back
+    Brake(BrakeArguments),
     /// Prove a tenant's data whole
     Check(CheckArguments),
     /// Move users and groups to the format of this version
@@ -67,6 +71,8 @@ pub(super) enum Command {
     Why(WhyArguments),
     /// Whether the identity provider calls, and is answered well; ends with 1 unless it is healthy
     Health(HealthArguments),
+    /// Tell somebody which tenants need a look
+    Watch(WatchArguments),
     /// Read the feed of changes, acknowledge them, measure how long that takes
     Changes(ChangesArguments),
     /// Erase a person from a tenant's journal

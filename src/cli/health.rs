@@ -123,6 +123,8 @@ fn json(tenant: &TenantId, health: &Health) -> Value {
         "refused": health.refused,
         "throttled": health.throttled,
         "shares": health.shares.iter().map(share_json).collect::<Vec<_>>(),
+        "held": health.brake.held,
+        "held_since": time_json(health.brake.since),
         "tokens": health.tokens.iter().map(|token| token_json(token, health)).collect::<Vec<_>>(),
         "external_ids": {
             "people": health.external_ids.people,

@@ -6,6 +6,7 @@
 //! issues it, and nowhere else.
 
 mod args;
+mod brake;
 mod changes;
 mod check;
 mod demo;
@@ -29,6 +30,7 @@ mod simulate;
 mod site;
 mod tenant;
 mod token;
+mod watch;
 mod why;
 
 use std::ffi::OsString;
@@ -132,12 +134,14 @@ async fn dispatch(
         Some(Command::Tenant(tenant)) => tenant::run(tenant, host, out).await,
         Some(Command::Token(token)) => token::run(token, host, out).await,
         Some(Command::Portal(portal)) => portal::run(portal, host, out).await,
+        Some(Command::Brake(brake)) => brake::run(brake, host, out).await,
         Some(Command::Check(check)) => check::run(check, host, out).await,
         Some(Command::Migrate(migrate)) => migrate::run(migrate, host, out).await,
         Some(Command::Resync(resync)) => resync::run(resync, host, out).await,
         Some(Command::Log(log)) => log::run(log, host, out).await,
         Some(Command::Why(why)) => why::run(&why, host, out).await,
         Some(Command::Health(health)) => health::run(&health, host, out).await,
+        Some(Command::Watch(watch)) => watch::run(watch, host, out).await,
         Some(Command::Changes(changes)) => changes::run(changes, host, out).await,
         Some(Command::Journal(journal)) => journal::run(journal, host, out).await,
         Some(Command::Import(import)) => import::run(import, host, out).await,

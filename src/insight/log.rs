@@ -262,6 +262,9 @@ impl Row {
         let names = self.events.iter().map(|event| match event.as_str() {
             name if name == Event::Snapshot.name() => "told again how it is".to_owned(),
             name if name == Event::Swept.name() => "housekeeping after a deletion".to_owned(),
+            name if name == Event::Rejected.name() => {
+                "held back by the brake, and rejected: the app is not told".to_owned()
+            }
             name if name == Event::Released.name() => "released: SCIM ended".to_owned(),
             name => plain(name),
         });

@@ -140,12 +140,7 @@ pub(super) fn harm_of(step: Step<'_>, members: &Members) -> u64 {
 
 impl Store {
     /// In which form a write that takes so many people out may happen, on a resource of which so many changes are held.
-    pub(super) async fn form(
-        &self,
-        cx: &Cx<'_>,
-        held: u64,
-        harm: u64,
-    ) -> Result<Form, StoreError> {
+    pub(super) async fn form(&self, cx: &Cx<'_>, held: u64, harm: u64) -> Result<Form, StoreError> {
         if held > 0 {
             return Ok(Form::Held);
         }

@@ -10,10 +10,10 @@ use super::trace::Trace;
 use super::work::{Pairs, Work};
 use super::write::{Cancelled, Condition, Role};
 use super::{Cx, Store, StoreError};
-use uuid::Uuid;
 use crate::limits::{MATCH_VALUES_MAX, TRANSACTION_ACTIONS_MAX};
 use crate::scim::catalog::Kind;
 use crate::scim::resource::Resource;
+use uuid::Uuid;
 
 /// Memberships that are listed before a delete; with more, they are swept afterwards.
 const PAIRS_LISTED: usize = 15;

@@ -46,6 +46,7 @@ pub mod tables;
 pub mod tenant;
 pub mod tenants;
 pub mod tokens;
+pub mod told;
 pub mod traffic;
 pub mod work;
 

@@ -5,6 +5,7 @@
 
 use uuid::Uuid;
 
+use super::brake::{Form, harm_of};
 use super::error::Field;
 use super::item::{self, Item, ItemReader, bare, key_of, key_of_resource, number, text};
 use super::journal::{Entry, Event};
@@ -13,7 +14,6 @@ use super::matches;
 use super::members::{MemberChange, Members};
 use super::trace::Trace;
 use super::write::{Cancelled, Change, Condition, Role, Transaction};
-use super::brake::{Form, harm_of};
 use super::{Cx, Store, StoreError};
 use crate::limits::{
     COUNTER_SHARDS, IDENTIFIER_BYTES_MAX, MEMBERS_PER_TRANSACTION, RESOLVE_ATTEMPTS_MAX,

@@ -114,7 +114,13 @@ impl Cancelled {
 
 impl Transaction {
     pub(super) fn new(written_by: &str, at: Uuid) -> Self {
-        Self { actions: Vec::new(), roles: Vec::new(), written_by: written_by.to_owned(), at, is_held: false }
+        Self {
+            actions: Vec::new(),
+            roles: Vec::new(),
+            written_by: written_by.to_owned(),
+            at,
+            is_held: false,
+        }
     }
 
     /// The write's id, the same for each attempt: what an item carries to say who wrote it last.

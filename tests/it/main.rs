@@ -19,6 +19,7 @@
 
 mod app;
 mod bad_input;
+mod brake;
 mod check;
 mod cli;
 mod cost;
@@ -49,4 +50,5 @@ mod tenancy;
 mod tidy;
 mod transfer;
 mod users;
+mod watch;
 mod whole;

@@ -128,7 +128,9 @@ pub(crate) fn faults(items: &Items) -> Vec<String> {
                 let there = items.contains_key(&format!("member#{group}#{member}"));
                 (!there).then(|| "no member item".to_owned())
             }
-            ["count", ..] | ["settings" | "activity" | "brake"] | ["token" | "work" | "traffic" | "held" | "settled" | "told", _] => None,
+            ["count", ..]
+            | ["settings" | "activity" | "brake"]
+            | ["token" | "work" | "traffic" | "held" | "settled" | "told", _] => None,
             _ => Some("an item of no known sort".to_owned()),
         };
         faults.extend(fault.map(|fault| format!("{key}: {fault}")));

@@ -12,6 +12,7 @@ use crate::limits::{
     SILENCE,
 };
 use crate::moment::Timestamp;
+use crate::store::brake::BrakeState;
 use crate::store::settings::Status;
 use crate::store::traffic::{Sums, Write};
 
@@ -59,6 +60,7 @@ pub fn judge(facts: &Facts) -> Health {
     } else {
         findings.push(switched_off(facts.status));
     }
+    findings.extend(held(facts));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
     let verdict = findings.first().map_or(Verdict::Healthy, |finding| finding.verdict);
     Health {
@@ -80,6 +82,7 @@ pub fn judge(facts: &Facts) -> Health {
         throttled: sums.throttled,
         tokens: facts.tokens.clone(),
         external_ids: facts.external_ids.clone(),
+        brake: facts.brake,
     }
 }
 
@@ -249,6 +252,29 @@ fn denied(facts: &Facts) -> Option<Finding> {
     })
 }
 
+fn held(facts: &Facts) -> Option<Finding> {
+    let BrakeState { held, since, decision, .. } = facts.brake;
+    if held == 0 {
+        return None;
+    }
+    let since = since.map_or_else(String::new, |at| {
+        format!(" since {} ({})", second(at), span(facts.now.since(at)))
+    });
+    let changes = counted(held, "change is", "changes are");
+    let todo = match decision {
+        Some(decision) => {
+            format!("to {} them is decided, and done within minutes", decision.word())
+        }
+        None => {
+            "look at them, then release them, or put the identity provider right and reject them"
+                .to_owned()
+        }
+    };
+    let sentence =
+        format!("{changes} held back from the app by the brake on mass changes{since}: {todo}.");
+    Some(finding(Sort::Held, Verdict::AtRisk, sentence))
+}
+
 fn external_ids(facts: &Facts) -> Option<Finding> {
     let seen = &facts.external_ids;
     if seen.people < PEOPLE_MIN || seen.names * 2 <= seen.people {
@@ -312,6 +338,7 @@ mod tests {
             tokens: vec![token],
             changes: Vec::new(),
             external_ids: ExternalIds { people: 40, object_ids: 40, ..ExternalIds::default() },
+            brake: BrakeState::default(),
         }
     }
 

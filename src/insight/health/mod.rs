@@ -19,6 +19,7 @@ use crate::limits::{
 };
 use crate::moment::{Moment, Timestamp};
 use crate::scim::catalog::Kind;
+use crate::store::brake::BrakeState;
 use crate::store::feed::{Change, position};
 use crate::store::settings::Status;
 use crate::store::tenants::token_used;
@@ -70,6 +71,8 @@ pub enum Sort {
     Denied,
     /// What people are matched by does not look like an id.
     ExternalIds,
+    /// Changes are held back from the app by the brake on mass changes.
+    Held,
 }
 
 impl Sort {
@@ -84,6 +87,7 @@ impl Sort {
             Self::Tokens => "tokens",
             Self::Denied => "denied",
             Self::ExternalIds => "external-ids",
+            Self::Held => "held",
         }
     }
 }
@@ -152,6 +156,8 @@ pub struct Facts {
     pub changes: Vec<Change>,
     /// How the first people's externalIds look.
     pub external_ids: ExternalIds,
+    /// What the brake on mass changes holds back.
+    pub brake: BrakeState,
 }
 
 /// How a tenant's provisioning is. All counts are "about".
@@ -193,6 +199,8 @@ pub struct Health {
     pub tokens: Vec<TokenFact>,
     /// How the first people's externalIds look.
     pub external_ids: ExternalIds,
+    /// What the brake on mass changes holds back.
+    pub brake: BrakeState,
 }
 
 impl Health {
@@ -242,6 +250,10 @@ pub async fn read(
         valid_until: token.valid_until,
         revoked: token.revoked,
     });
+    let brake = match settings.brake {
+        Some(_) => store.brake_state(moment, tenant).await?,
+        None => BrakeState::default(),
+    };
     let first = store.page(&cx, Kind::User, 0, EXTERNAL_IDS_READ).await?;
     Ok(Some(Facts {
         now,
@@ -257,6 +269,7 @@ pub async fn read(
         changes: last_day(store, moment, tenant).await?,
         first_person: first.first().map(|person| person.created),
         external_ids: ExternalIds::of(&first),
+        brake,
     }))
 }
 

@@ -264,8 +264,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let reader = ItemReader::new(item)?;
         let (key, count) = (reader.key()?, reader.optional_number(HELD));
-        let mut as_read =
-            vec![("id", text(reader.id("id")?.to_string())), (HELD, number(count))];
+        let mut as_read = vec![("id", text(reader.id("id")?.to_string())), (HELD, number(count))];
         let mut change = Change::default();
         if count > 1 {
             change.add.push((HELD, -1));
@@ -344,7 +343,8 @@ fn told(held: &HeldChange, decision: Decision, after: Option<Uuid>) -> Item {
     item.insert(HELD_AT.to_owned(), position_text(held.at));
     item.insert("v".to_owned(), number(FORMAT));
     if decision == Decision::Reject {
-        let untold = UNTOLD.into_iter().filter_map(|name| Some((name.to_owned(), item.remove(name)?)));
+        let untold =
+            UNTOLD.into_iter().filter_map(|name| Some((name.to_owned(), item.remove(name)?)));
         let untold: Item = untold.collect();
         item.insert(REJECTED.to_owned(), AttributeValue::M(untold));
         item.insert("events".to_owned(), strings(&[Event::Rejected.name()]));

@@ -200,7 +200,9 @@ impl<'a> Facts<'a> {
                 reader?.key()?;
                 self.held.insert(at);
             }
-            "activity" | "portal" | "traffic" | "brake" | "settled" | "told" => drop(reader?.key()?),
+            "activity" | "portal" | "traffic" | "brake" | "settled" | "told" => {
+                drop(reader?.key()?)
+            }
             _ => return Ok(false),
         }
         Ok(true)

@@ -8,6 +8,7 @@ use super::{Exchange, none};
 /// Constants of `limits.rs` that no user meets, and that docs/LIMITS.md leaves out.
 const INNER_LIMITS: &[&str] = &[
     "BATCH_GET_MAX",
+    "BRAKE_STEPS_PER_PAGE",
     "COUNTER_SHARDS",
     "CYCLES_SHOWN",
     "DECIMAL_EXPONENT_MAX",
@@ -40,6 +41,9 @@ const INNER_LIMITS: &[&str] = &[
     "TRAFFIC_WAITING_MAX",
     "TRANSACTION_ACTIONS_MAX",
     "WAITING_PAUSE_SECONDS",
+    "WATCH_CLAIM",
+    "WATCH_NOTICES_PER_MESSAGE",
+    "WATCH_RUN_MAX",
     "WHY_PEOPLE_MAX",
     "WHY_ROWS_MAX",
     "WORK_ABANDONED",
