@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 
 use tracing::Level;
 use tracing_subscriber::Layer as _;
@@ -101,6 +101,12 @@ pub fn init_json(level: Option<&str>) {
         .finish();
     // A second subscriber in one process can only be a test's, and the first one stays.
     drop(tracing::subscriber::set_global_default(subscriber));
+}
+
+/// One line of JSON on standard output, as it is: CloudWatch reads metrics in it.
+pub fn plain_line(line: &serde_json::Value) {
+    // Where that cannot be written, nobody reads of it.
+    drop(writeln!(io::stdout(), "{line}"));
 }
 
 /// Lines for people on standard error, as `scimctl` logs them: ours alone, because the embedded engine warns of each

@@ -17,6 +17,7 @@ use crate::limits::{
     BRAKE_BUDGET, BRAKE_BUDGET_MAX, BRAKE_WINDOW_MINUTES, BRAKE_WINDOW_MINUTES_MAX,
 };
 use crate::scim::resource::ResourceId;
+use crate::scim::well_known;
 use crate::store::TenantId;
 use crate::store::brake::{Decision, HeldChange};
 use crate::store::feed::time_of;
@@ -215,7 +216,7 @@ fn row(change: &HeldChange) -> [String; 4] {
     let text = |name: &str| change.attributes.get(name).and_then(Value::as_str);
     let events = change.attributes.get("events").and_then(Value::as_array);
     let events = events.into_iter().flatten().filter_map(Value::as_str).map(plain);
-    let name = text("userName").or_else(|| text("displayName")).unwrap_or("");
+    let name = text(well_known::USER_NAME).or_else(|| text(well_known::DISPLAY_NAME)).unwrap_or("");
     [
         time_of(change.at).map(minute).unwrap_or_default(),
         plain(name),

@@ -9,7 +9,7 @@ mod notice;
 
 use std::time::Duration;
 
-pub use notice::{Condition, Message, Notice, message};
+pub use notice::{Condition, Message, Notice, message, metrics};
 
 use crate::insight::health::{self, Verdict};
 use crate::limits::{

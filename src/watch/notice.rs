@@ -1,8 +1,12 @@
 //! What somebody is told: pure.
 
+use serde_json::{Value, json};
+
+use super::Summary;
 use crate::insight::health::{Health, Sort, Verdict};
 use crate::insight::words::{counted, second, span};
 use crate::limits::{WATCH_CERTIFICATE_DAYS, WATCH_TOKEN_DAYS};
+use crate::moment::Timestamp;
 use crate::store::TenantId;
 use crate::store::portal::Saml;
 
@@ -122,6 +126,28 @@ pub(super) fn conditions(health: &Health, saml: &Saml) -> Vec<(Condition, String
 fn a_token_ends_soon(health: &Health) -> bool {
     let soon = health.now.plus_seconds(WATCH_TOKEN_DAYS * 86_400);
     health.tokens.iter().any(|token| token.is_alive(health.now) && token.valid_until < soon)
+}
+
+/// What a run has seen of the whole stack, as the line that CloudWatch makes metrics of (its embedded metric format). No tenant
+/// is a dimension: a metric costs more a month than the tenant.
+pub fn metrics(summary: &Summary, stack: &str, now: Timestamp) -> Value {
+    let names = ["Tenants", "TenantsAtRisk", "TenantsSilent", "ChangesHeld"];
+    let metrics = names.map(|name| json!({ "Name": name, "Unit": "Count" }));
+    json!({
+        "_aws": {
+            "Timestamp": now.unix_millis(),
+            "CloudWatchMetrics": [{
+                "Namespace": "scim-endpoint",
+                "Dimensions": [["Stack"]],
+                "Metrics": metrics,
+            }],
+        },
+        "Stack": stack,
+        "Tenants": summary.tenants,
+        "TenantsAtRisk": summary.at_risk,
+        "TenantsSilent": summary.silent,
+        "ChangesHeld": summary.held,
+    })
 }
 
 /// Notices as one message.

@@ -6,6 +6,7 @@ mod calls;
 mod events;
 mod portal;
 mod rollout;
+mod watch;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,8 +203,11 @@ fn everything_but_the_portal_goes_to_the_one_function() {
     let functions = resources
         .iter()
         .filter(|(_, resource)| resource.text("Type") == "AWS::Serverless::Function");
-    let names: Vec<&str> = functions.map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["Function", "PortalFunction"]);
+    let functions: Vec<&str> = functions.map(|(name, _)| name.as_str()).collect();
+    assert_eq!(functions, ["Function", "PortalFunction", "WatchFunction"]);
+    let look = template.at("Resources/WatchFunction/Properties/Events");
+    assert_eq!(look.names(), ["Look"]);
+    assert_eq!(look.text("Look/Type"), "Schedule");
     let events = template.at("Resources/Function/Properties/Events");
     assert_eq!(events.names(), ["Everything", "Sweep"]);
     assert_eq!(events.text("Everything/Type"), "HttpApi");
@@ -277,7 +281,7 @@ fn nested_templates_take_what_they_are_handed_and_yield_what_is_asked_for() {
         }
         seen.push(name.as_str());
     }
-    assert_eq!(seen, ["ChangeEvents", "Alarms"]);
+    assert_eq!(seen, ["ChangeEvents", "Alarms", "StackDashboard"]);
 }
 
 #[test]

@@ -135,8 +135,9 @@ async fn what_could_not_be_told_is_told_later_and_two_at_once_tell_it_once() {
         messages.lock().unwrap().push(message);
         Ok::<(), ()>(())
     };
-    let run = || watch::run(app.store(), &moments, Mode::Tell, tell);
-    let (one, two) = tokio::join!(run(), run());
+    let one = watch::run(app.store(), &moments, Mode::Tell, &tell);
+    let two = watch::run(app.store(), &moments, Mode::Tell, &tell);
+    let (one, two) = tokio::join!(one, two);
     assert_eq!(one.unwrap().notices.len() + two.unwrap().notices.len(), 1);
     let messages = messages.into_inner().unwrap();
     let [Message { subject, text }] = messages.as_slice() else { panic!("{messages:?}") };
@@ -196,7 +197,7 @@ async fn a_certificate_that_ends_is_told() {
     };
     admin::saml::describe(store, &app.moment(), (&tenant, "test"), &metadata).await.unwrap();
     assert_eq!(run(&app).await, []);
-    app.clock().advance(ends.since(app.moment().now()) - 20 * DAY);
+    app.clock().advance(ends.since(app.moment().now()) - 20 * DAY - HOUR);
     let seen = look(&app, Mode::Tell).await;
     let of_it = |notice: &&Notice| notice.condition == Condition::Certificate;
     let notice = seen.notices.iter().find(of_it).expect("it is told");
