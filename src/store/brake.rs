@@ -64,7 +64,7 @@ impl Form {
     }
 
     /// Whether a write was cancelled because somebody else was counted meanwhile: what it may do has to be asked again.
-    pub(super) fn was_overtaken(&self, cancelled: &Cancelled) -> bool {
+    pub(super) fn was_overtaken(cancelled: &Cancelled) -> bool {
         matches!(cancelled, Cancelled::Parts(parts) if parts.contains(&BRAKE))
     }
 }

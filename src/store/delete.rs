@@ -42,7 +42,7 @@ impl Store {
             let work = (sweep.as_ref(), &form);
             match self.delete_once(cx, (resource, memberships), &pairs, work).await {
                 Ok(at) => break (form, at),
-                Err(cancelled) if form.was_overtaken(&cancelled) => super::members::in_time(cx)?,
+                Err(cancelled) if Form::was_overtaken(&cancelled) => super::members::in_time(cx)?,
                 Err(Cancelled::Parts(parts)) => pairs.correct(&parts),
                 Err(Cancelled::Error(error)) => return Err(error),
             }

@@ -247,7 +247,7 @@ impl Store {
             let after = Resource { held: form.held(step.before.held), ..step.after.clone() };
             let step = Step { after: &after, ..step };
             match self.write_step_as(cx, step, members, &form).await {
-                Err(cancelled) if form.was_overtaken(&cancelled) => super::members::in_time(cx)?,
+                Err(cancelled) if Form::was_overtaken(&cancelled) => super::members::in_time(cx)?,
                 Err(cancelled) => return Err(cancelled),
                 Ok(change) => return Ok(Resource { change, ..after }),
             }

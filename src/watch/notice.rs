@@ -152,12 +152,11 @@ pub fn metrics(summary: &Summary, stack: &str, now: Timestamp) -> Value {
 
 /// Notices as one message.
 pub fn message(notices: &[Notice]) -> Message {
-    let subject = match notices {
-        [Notice { tenant, condition, .. }] => format!("SCIM: {tenant}: {}", condition.word()),
-        _ => {
-            let count = u64::try_from(notices.len()).unwrap_or(u64::MAX);
-            format!("SCIM: {}", counted(count, "notice", "notices"))
-        }
+    let subject = if let [Notice { tenant, condition, .. }] = notices {
+        format!("SCIM: {tenant}: {}", condition.word())
+    } else {
+        let count = u64::try_from(notices.len()).unwrap_or(u64::MAX);
+        format!("SCIM: {}", counted(count, "notice", "notices"))
     };
     let paragraphs = notices.iter().map(|Notice { tenant, condition, sentence }| {
         let word = condition.word();

@@ -201,7 +201,7 @@ impl<'a> Facts<'a> {
                 self.held.insert(at);
             }
             "activity" | "portal" | "traffic" | "brake" | "settled" | "told" => {
-                drop(reader?.key()?)
+                drop(reader?.key()?);
             }
             _ => return Ok(false),
         }
