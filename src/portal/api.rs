@@ -206,6 +206,8 @@ impl From<AdminError> for Refused {
             | AdminError::NoLink(..)
             | AdminError::TooManyLinks(_)
             | AdminError::NoSaml(_)
+            | AdminError::Brake
+            | AdminError::Held(..)
             | AdminError::Busy(_) => StatusCode::CONFLICT,
         };
         Self { status, told: error.to_string(), error: None }

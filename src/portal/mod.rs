@@ -238,6 +238,8 @@ impl From<AdminError> for Stop {
             | AdminError::TooManyMatchAttributes
             | AdminError::NoLink(..)
             | AdminError::TooManyLinks(_)
+            | AdminError::Brake
+            | AdminError::Held(..)
             | AdminError::Store(_) => return Self::failed(error),
         };
         Self::refused(StatusCode::CONFLICT, "That was not done", told)
