@@ -6,6 +6,8 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +16,11 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
+
+/// Bits of a uuid v7 between its time and its random end.
+const COUNTER_BITS: u32 = 12;
+/// Where the count within a millisecond begins at most: half of what there is stays for counting on.
+const COUNTER_START_MAX: u16 = 0x7ff;
 
 /// A point in time with millisecond precision, in UTC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -163,6 +170,7 @@ pub struct Moment {
     started: Duration,
     request_id: String,
     random: Mutex<StdRng>,
+    minted: AtomicU64,
     meter: Meter,
     quirks: Mutex<Vec<&'static str>>,
 }
@@ -178,6 +186,7 @@ impl Moment {
             started,
             request_id,
             random: Mutex::new(StdRng::from_seed(seed)),
+            minted: AtomicU64::new(0),
             meter: Meter::default(),
             quirks: Mutex::default(),
         }
@@ -228,11 +237,22 @@ impl Moment {
         &self.request_id
     }
 
-    /// A fresh, time-ordered id (uuid v7) of this very moment.
+    /// A fresh, time-ordered id (uuid v7) of this very moment, later than each that it has minted before: within a
+    /// millisecond, the 12 bits after the time count on from a random one (RFC 9562 §6.2, method 1).
     pub fn mint_uuid(&self) -> Uuid {
         let mut bytes = [0_u8; 10];
         self.fill_random(&mut bytes);
-        uuid::Builder::from_unix_timestamp_millis(self.wall().unix_millis(), &bytes).into_uuid()
+        let [high, low, ..] = bytes;
+        let start = u64::from(u16::from_be_bytes([high, low]) & COUNTER_START_MAX);
+        let fresh = (self.wall().unix_millis() << COUNTER_BITS) | start;
+        let next = |last: u64| fresh.max(last.saturating_add(1));
+        let last = self.minted.fetch_update(Relaxed, Relaxed, |last| Some(next(last)));
+        let minted = next(last.unwrap_or_else(|last| last));
+        let [.., high, low] = minted.to_be_bytes();
+        if let Some(counter) = bytes.first_chunk_mut() {
+            *counter = [high, low];
+        }
+        uuid::Builder::from_unix_timestamp_millis(minted >> COUNTER_BITS, &bytes).into_uuid()
     }
 
     /// Fills `bytes` from the request's random stream (ChaCha, fit for secrets when its seed is).
@@ -267,6 +287,39 @@ impl Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A clock that stands still.
+    #[derive(Debug)]
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_unix(1_800_000_000, 7_000_000).unwrap()
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+
+        fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[test]
+    fn ids_of_one_moment_are_in_the_order_in_which_they_were_minted() {
+        let moment = Moment::new(Arc::new(Stopped), [7; 32], "r".to_owned());
+        let ids: Vec<Uuid> = (0..5_000).map(|_| moment.mint_uuid()).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b));
+        assert!(ids.iter().all(|id| id.get_version_num() == 7));
+        let millis = |id: &Uuid| id.get_timestamp().unwrap().to_unix();
+        assert_eq!(millis(&ids[0]), (1_800_000_000, 7_000_000));
+        // As long as the count lasts, they say the time of the clock.
+        assert_eq!(millis(&ids[2_000]), millis(&ids[0]));
+        let ends: std::collections::BTreeSet<[u8; 8]> =
+            ids.iter().map(|id| *id.as_bytes().last_chunk().unwrap()).collect();
+        assert_eq!(ends.len(), ids.len(), "their ends are random");
+    }
 
     #[test]
     fn timestamps_print_in_time_order_and_round_trip() {

@@ -102,20 +102,28 @@ pub(super) async fn none_held(
     }
 }
 
-/// Notes what is to become of everything that is held now; the scheduled job does it within minutes.
+/// Notes what is to become of everything that was held at a position (now, when that is still to come); the scheduled job
+/// does it within minutes. Where nothing is held, nothing is noted. A later decision takes the place of one that is not
+/// done yet.
 ///
 /// # Errors
 /// When there is no such tenant.
 pub async fn decide(
     store: &Store,
     moment: &Moment,
-    (tenant, actor): (&TenantId, &str),
-    decision: Decision,
+    by: (&TenantId, &str),
+    (decision, until): (Decision, Uuid),
 ) -> Result<BrakeState, AdminError> {
-    let settings = settings(store, moment, tenant).await?;
-    let cx = Cx { tenant, settings: &settings, actor, moment };
-    store.decide_held(&cx, decision).await?;
-    Ok(store.brake_state(moment, tenant).await?)
+    let until = until.min(moment.mint_uuid());
+    with_settings_as(store, moment, by, async |cx| {
+        not_deleting(cx.tenant, cx.settings)?;
+        if store.brake_state(moment, cx.tenant).await?.held > 0 {
+            store.decide_held(cx, (decision, until)).await?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(store.brake_state(moment, by.0).await?)
 }
 
 /// Releases or rejects what is held now, of everybody or of one person. `progress` hears how many are settled.

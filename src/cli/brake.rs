@@ -12,7 +12,7 @@ use super::site::{self, Site};
 use super::tenant::bar;
 use crate::admin::ACTOR;
 use crate::admin::brake::{self, Report, Shown};
-use crate::insight::words::plain;
+use crate::insight::words::{self, plain};
 use crate::limits::{
     BRAKE_BUDGET, BRAKE_BUDGET_MAX, BRAKE_WINDOW_MINUTES, BRAKE_WINDOW_MINUTES_MAX,
 };
@@ -177,19 +177,9 @@ async fn show(
 }
 
 fn text(tenant: &TenantId, shown: &Shown, (held, more): (&[HeldChange], bool)) -> String {
-    let brake = shown.brake.map_or_else(
+    let brake = shown.brake.as_ref().map_or_else(
         || format!("off; `scimctl brake set {tenant} --percent 10` switches it on"),
-        |brake| {
-            let count = brake.count.map(|count| format!("{count} people"));
-            let percent = brake.percent.map(|percent| format!("{percent} % of the people"));
-            let limits: Vec<String> = count.into_iter().chain(percent).collect();
-            format!(
-                "{} within {} minutes, and {} always",
-                limits.join(" or "),
-                brake.window_minutes,
-                brake.budget
-            )
-        },
+        words::brake,
     );
     let state = &shown.state;
     let mut lines = vec![

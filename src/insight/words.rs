@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::moment::Timestamp;
+use crate::store::settings::Brake;
 
 /// Characters of a directory's text that are shown.
 const SHOWN_CHARS: usize = 300;
@@ -22,6 +23,15 @@ pub fn plain(text: &str) -> String {
         if is_harmless(c) { shown.push(c) } else { shown.extend(c.escape_unicode()) }
     }
     shown
+}
+
+/// When the brake on mass changes acts.
+pub fn brake(brake: &Brake) -> String {
+    let count = brake.count.map(|count| format!("{} people", grouped(count)));
+    let percent = brake.percent.map(|percent| format!("{percent} % of the people"));
+    let limits: Vec<String> = count.into_iter().chain(percent).collect();
+    let Brake { window_minutes, budget, .. } = brake;
+    format!("{} within {window_minutes} minutes, and {budget} always", limits.join(" or "))
 }
 
 /// Whether a character only shows itself.

@@ -164,6 +164,7 @@ async fn get(visit: &pages::Visit<'_>, page: Page) -> Result<Response<Bytes>, St
         Page::Log => pages::log::show(visit).await,
         Page::Why => pages::why::show(visit).await,
         Page::Health => pages::health::show(visit).await,
+        Page::Held => pages::held::show(visit).await,
         Page::Revoke | Page::Leave => Err(Stop::nothing_here()),
     }
 }
@@ -178,6 +179,7 @@ async fn post(
         Page::Provisioning => pages::provisioning::switch(visit, form).await,
         Page::Tokens => pages::tokens::issue(visit, form).await,
         Page::Revoke => pages::tokens::revoke(visit, form).await,
+        Page::Held => pages::held::decide(visit, form).await,
         Page::Leave => pages::leave(visit).await,
         Page::Overview
         | Page::Connect

@@ -31,11 +31,12 @@ pub(super) enum Page {
     Log,
     Why,
     Health,
+    Held,
     Leave,
 }
 
 impl Page {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Overview,
         Self::SignIn,
         Self::Provisioning,
@@ -47,6 +48,7 @@ impl Page {
         Self::Log,
         Self::Why,
         Self::Health,
+        Self::Held,
         Self::Leave,
     ];
 
@@ -64,13 +66,14 @@ impl Page {
             Self::Log => "/portal/log",
             Self::Why => "/portal/why",
             Self::Health => "/portal/health",
+            Self::Held => "/portal/held",
             Self::Leave => "/portal/leave",
         }
     }
 
     fn allows(self) -> &'static str {
         match self {
-            Self::SignIn | Self::Provisioning | Self::Tokens => "GET, HEAD, POST",
+            Self::SignIn | Self::Provisioning | Self::Tokens | Self::Held => "GET, HEAD, POST",
             Self::Revoke | Self::Leave => "POST",
             Self::Overview
             | Self::Connect

@@ -66,6 +66,8 @@ pub enum Event {
     Disabled,
     /// What brakes mass changes was set or taken away.
     Brake,
+    /// What is to become of held changes was decided in the portal.
+    BrakeDecided,
     /// A change was held back, and somebody has decided that the app is not to be told.
     Rejected,
     /// Memberships of a deleted resource were removed.
@@ -76,7 +78,7 @@ pub enum Event {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Create,
         Self::Put,
         Self::Patch,
@@ -99,6 +101,7 @@ impl Event {
         Self::Enabled,
         Self::Disabled,
         Self::Brake,
+        Self::BrakeDecided,
         Self::Rejected,
         Self::Swept,
         Self::Refused,
@@ -129,6 +132,7 @@ impl Event {
             Self::Enabled => "portal:enabled",
             Self::Disabled => "portal:disabled",
             Self::Brake => "portal:brake",
+            Self::BrakeDecided => "portal:brake-decided",
             Self::Rejected => "misc:rejected",
             Self::Swept => "misc:memberships-swept",
             Self::Refused => "misc:refused",

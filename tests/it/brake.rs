@@ -18,6 +18,7 @@ use scim_endpoint::store::brake::Decision;
 use scim_endpoint::store::check::Mode;
 use scim_endpoint::store::settings::Brake;
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::proxy::{Conflicts, Proxy};
@@ -44,7 +45,7 @@ async fn braked(brake: Brake) -> App {
 }
 
 /// Puts the clock to shortly after the beginning of a window.
-fn begin_window(app: &App) {
+pub(crate) fn begin_window(app: &App) {
     let now = app.moment().now().unix_seconds();
     let left = u64::try_from(3_600 - now.rem_euclid(3_600)).unwrap();
     app.clock().advance(Duration::from_secs(left + 1));
@@ -52,6 +53,11 @@ fn begin_window(app: &App) {
 
 async fn disable(app: &App, id: &str) {
     patch(app, &format!("/Users/{id}"), replacing("active", "False")).await.expect(200);
+}
+
+/// A decision about everything that is held by now.
+fn now(app: &App, decision: Decision) -> (Decision, Uuid) {
+    (decision, app.moment().mint_uuid())
 }
 
 async fn held(app: &App) -> u64 {
@@ -350,7 +356,8 @@ async fn what_is_decided_in_the_portal_is_done_by_the_job() {
         disable(&app, id).await;
     }
     let by = (&app.tenant(), "portal:l1");
-    let state = brake::decide(app.store(), &app.moment(), by, Decision::Release).await.unwrap();
+    let state =
+        brake::decide(app.store(), &app.moment(), by, now(&app, Decision::Release)).await.unwrap();
     assert_eq!(state.decision, Some(Decision::Release));
     assert_eq!(jobs::run(app.store(), &app.moment()).await.unwrap().failed, 0);
     let items = expect_settled(&app).await;

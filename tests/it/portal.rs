@@ -3,6 +3,7 @@
 mod api;
 mod escaping;
 mod forms;
+mod held;
 mod journey;
 mod links;
 
@@ -217,7 +218,7 @@ fn path_of(link: &IssuedLink) -> String {
 }
 
 /// The pages that need a session.
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "/portal/",
     "/portal/sign-in",
     "/portal/provisioning",
@@ -228,4 +229,5 @@ const PAGES: [&str; 10] = [
     "/portal/log",
     "/portal/why?who=ida",
     "/portal/health",
+    "/portal/held",
 ];

@@ -3,6 +3,7 @@
 
 pub(super) mod connect;
 pub(super) mod health;
+pub(super) mod held;
 pub(super) mod link;
 pub(super) mod log;
 pub(super) mod overview;

@@ -59,7 +59,8 @@ impl Decision {
         }
     }
 
-    fn parse(word: &str) -> Option<Self> {
+    /// The decision that a word stands for.
+    pub fn parse(word: &str) -> Option<Self> {
         [Self::Release, Self::Reject].into_iter().find(|decision| decision.word() == word)
     }
 }
@@ -282,20 +283,33 @@ impl Store {
         t.update(Role::Part(TOUCHED), &self.tables.directory, key, change, condition)
     }
 
-    /// Notes what is to become of everything that is held now: the scheduled job does it. `false` when nothing was ever
-    /// held.
+    /// Notes what is to become of everything that was held at a position: the scheduled job does it. The settings move,
+    /// and the journal tells who decided what. Something must have been held.
     ///
     /// # Errors
-    /// As any write.
-    pub async fn decide_held(&self, cx: &Cx<'_>, decision: Decision) -> Result<bool, StoreError> {
-        let set = vec![
-            (DECISION.to_owned(), text(decision.word())),
-            (DECIDED_UP_TO.to_owned(), position_text(cx.moment.mint_uuid())),
-            (DECIDED_BY.to_owned(), text(cx.actor)),
-        ];
-        let change = Change { set, ..Change::default() };
-        let (tenant, key) = (cx.tenant.as_str(), Key::brake());
-        self.update_alone(cx.moment, tenant, &key, change, Condition::Present).await
+    /// [`StoreError::Stale`] when the settings changed meanwhile, or nothing was ever held.
+    pub async fn decide_held(
+        &self,
+        cx: &Cx<'_>,
+        (decision, until): (Decision, Uuid),
+    ) -> Result<(), StoreError> {
+        let trace = Trace::Written(Key::brake());
+        let done = self
+            .commit(cx.moment, cx.tenant.as_str(), trace, |t| {
+                let set = vec![
+                    (DECISION.to_owned(), text(decision.word())),
+                    (DECIDED_UP_TO.to_owned(), position_text(until)),
+                    (DECIDED_BY.to_owned(), text(cx.actor)),
+                    ("rid".to_owned(), text(t.written_by())),
+                ];
+                let change = Change { set, ..Change::default() };
+                let key = key_of(cx.tenant.as_str(), &Key::brake());
+                t.update(Role::Own, &self.tables.directory, key, change, Condition::Present)?;
+                self.add_settings_move(t, cx)?;
+                self.add_told(t, cx, Some(Event::BrakeDecided), decision.word())
+            })
+            .await;
+        done.map(|_| ()).map_err(Cancelled::error)
     }
 
     /// Does a part of what was decided; `None` when nothing was, or nothing is left of it.

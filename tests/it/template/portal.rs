@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use scim_endpoint::admin::{portal, saml, tenants, tokens};
+use scim_endpoint::admin::{brake, portal, saml, tenants, tokens};
 use scim_endpoint::saml::{Allowed, read};
 use scim_endpoint::store::TenantId;
+use scim_endpoint::store::brake::Decision;
+use scim_endpoint::store::settings::Brake;
 use serde_json::json;
 
 use super::{calls, template};
@@ -95,6 +97,8 @@ async fn the_portal_updates_its_own_attributes_and_none_that_makes_a_person() {
     let metadata = read(METADATA.as_bytes(), app.moment().now(), &Allowed::default()).unwrap();
     saml::describe(store, &app.moment(), by, &metadata).await.unwrap();
     saml::seen(store, &app.moment(), by).await.unwrap();
+    let limits = Brake { count: Some(1), percent: None, window_minutes: 60, budget: 1 };
+    brake::set(store, &app.moment(), by, Some(limits)).await.unwrap();
     portal::enable(store, &app.moment(), by, portal::SamlFirst::Required).await.unwrap();
     let what = ("x", tokens::Life::days(7));
     let token = tokens::issue_as(store, &app.moment(), by, what).await.unwrap();
@@ -108,6 +112,7 @@ async fn the_portal_updates_its_own_attributes_and_none_that_makes_a_person() {
     let mut written = names(partition_of(&app, tenant.as_str()).await.values());
     let registry = partition_of(&app, "#registry").await;
     written.extend(names(registry.get("tenant#newco")));
+    written.extend(decided(&app).await);
     let beyond: Vec<_> = written.difference(&allowed).collect();
     assert!(beyond.is_empty(), "the role does not allow {beyond:?}");
     // Nothing is allowed that nobody writes.
@@ -121,13 +126,32 @@ async fn the_portal_updates_its_own_attributes_and_none_that_makes_a_person() {
     app.call("POST", "/Groups", group).await.expect(201);
     let mut items = partition_of(&app, app.tenant().as_str()).await;
     items.retain(|key, _| {
-        let own = ["settings", "portal", "activity"];
+        let own = ["settings", "portal", "activity", "brake"];
         !own.contains(&key.as_str())
             && !["token#", "link#", "traffic#"].iter().any(|p| key.starts_with(p))
     });
     assert!(items.len() >= 8, "{:?}", items.keys());
     let shared: Vec<String> = names(items.values()).intersection(&allowed).cloned().collect();
     assert_eq!(shared, ["created", "key", "rid", "tenant", "v"]);
+}
+
+/// What a decision about held changes adds to the item with their number.
+async fn decided(app: &App) -> BTreeSet<String> {
+    let (tenant, store) = (app.tenant(), app.store());
+    let by = (&tenant, "portal:x");
+    let limits = Brake { count: Some(1), percent: None, window_minutes: 60, budget: 1 };
+    brake::set(store, &app.moment(), by, Some(limits)).await.unwrap();
+    for name in ["a", "b", "c"] {
+        let user = json!({"userName": name, "active": true});
+        let id = app.call("POST", "/Users", user).await.expect(201).id();
+        app.call("DELETE", &format!("/Users/{id}"), json!(null)).await.expect(204);
+    }
+    let before = names(partition_of(app, tenant.as_str()).await.get("brake"));
+    assert!(before.contains("held"));
+    let until = app.moment().mint_uuid();
+    brake::decide(store, &app.moment(), by, (Decision::Release, until)).await.unwrap();
+    let after = names(partition_of(app, tenant.as_str()).await.get("brake"));
+    after.difference(&before).cloned().collect()
 }
 
 #[test]
