@@ -309,7 +309,7 @@ impl Store {
                 self.add_told(t, cx, Some(Event::BrakeDecided), decision.word())
             })
             .await;
-        done.map(|_| ()).map_err(Cancelled::error)
+        done.map_err(Cancelled::error)
     }
 
     /// Does a part of what was decided; `None` when nothing was, or nothing is left of it.
