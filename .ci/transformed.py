@@ -61,7 +61,8 @@ alias_ref = {"Ref": alias_name}
 
 api = json.dumps(only(resources, "AWS::ApiGatewayV2::Api")[1])
 expect("the API calls the alias", api.count(f"functions/${{{alias_name}}}/invocations") == 1)
-expect("and nothing else", api.count("/invocations") == 1)
+expect("the portal has four routes", api.count("functions/${PortalFunction.Arn}/invocations") == 4)
+expect("and nothing else is called", api.count("/invocations") == 5)
 _, schedule = only(resources, "AWS::Events::Rule")
 expect("the schedule calls the alias", [t["Arn"] for t in schedule["Properties"]["Targets"]] == [alias_ref])
 permissions = of_type(resources, "AWS::Lambda::Permission")
