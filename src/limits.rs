@@ -306,9 +306,6 @@ pub const WATCH_TOKEN_DAYS: i64 = 30;
 /// See [`WATCH_TOKEN_DAYS`].
 pub const WATCH_CERTIFICATE_DAYS: i64 = 30;
 
-/// Days for which it is kept what somebody was told.
-pub const TOLD_KEPT_DAYS: i64 = 400;
-
 /// Life of a setup link when nobody says otherwise, in days.
 pub const LINK_LIFE_DAYS: i64 = 7;
 

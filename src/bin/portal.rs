@@ -1,7 +1,7 @@
 //! The Lambda function of the workspace settings: pages for a customer's admin, and two IAM-authorised routes for the
 //! team's own backend.
 //!
-//! A role of its own: it can issue tokens, and cannot change people; the function that answers SCIM is the other way round.
+//! A role of its own: it can issue tokens, and cannot make, change or remove people; the function that answers SCIM is the other way round.
 
 use std::panic::{AssertUnwindSafe, PanicHookInfo};
 use std::sync::Arc;

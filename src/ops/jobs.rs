@@ -11,6 +11,8 @@ use crate::store::{Cx, Store, StoreError, TenantId};
 const TENANTS_PER_PAGE: usize = 100;
 /// Tenants that one run visits at most. Each run begins with another one, so all get their turn.
 const TENANTS_PER_RUN: usize = 20_000;
+/// Runs of a day.
+const RUNS_PER_DAY: i64 = 288;
 /// Steps that one visit spends on a tenant, so that no tenant keeps the others waiting.
 const STEPS_PER_VISIT: usize = 50;
 /// After this, a run begins nothing new: the function has less than 30 s, and the next run goes on.
@@ -90,6 +92,13 @@ async fn registered(store: &Store, moment: &Moment) -> Result<Vec<TenantId>, Sto
     Ok(tenants)
 }
 
+/// Whether this is the tenant's run of the day, the one in which what is old is removed. Runs come every five minutes.
+fn is_its_turn(tenant: &TenantId, moment: &Moment) -> bool {
+    let sum = |sum: i64, byte: u8| (sum * 31 + i64::from(byte)) % RUNS_PER_DAY;
+    let own = tenant.as_str().bytes().fold(0, sum);
+    moment.now().unix_seconds().div_euclid(86_400 / RUNS_PER_DAY).rem_euclid(RUNS_PER_DAY) == own
+}
+
 /// Some steps for one tenant; one that is being deleted has nothing to finish.
 async fn visit(store: &Store, moment: &Moment, tenant: &TenantId) -> Result<Swept, StoreError> {
     let Some((settings, _)) = store.settings(moment, tenant).await? else {
@@ -100,7 +109,10 @@ async fn visit(store: &Store, moment: &Moment, tenant: &TenantId) -> Result<Swep
     }
     let cx = Cx { tenant, settings: &settings, actor: "job", moment };
     let mut swept = store.finish_work(&cx, STEPS_PER_VISIT).await?;
-    if settings.brake.is_some()
+    if is_its_turn(tenant, moment) {
+        store.forget_links(&cx).await?;
+    }
+    if settings.had_brake
         && let Some(settled) = store.carry_out(&cx).await?
     {
         swept.finished += settled.done;

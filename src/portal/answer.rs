@@ -7,13 +7,14 @@ use askama::Template;
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::{Options, assets};
 use crate::admin::portal::PATH;
 use crate::http::Request;
+use crate::limits::RETRY_AFTER_SECONDS;
 
 /// Nothing from anywhere but here, nothing inline, no form to anywhere else, in nobody's frame.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -64,6 +65,7 @@ pub(super) struct Stop {
     title: &'static str,
     sentences: Vec<String>,
     allow: Option<&'static str>,
+    is_busy: bool,
     is_way_back: bool,
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -76,7 +78,15 @@ impl Stop {
         sentence: impl Into<String>,
     ) -> Self {
         let sentences = vec![sentence.into()];
-        Self { status, title, sentences, allow: None, is_way_back: true, cause: None }
+        Self {
+            status,
+            title,
+            sentences,
+            allow: None,
+            is_busy: false,
+            is_way_back: true,
+            cause: None,
+        }
     }
 
     /// One with more to say.
@@ -108,6 +118,13 @@ impl Stop {
         Self::refused(StatusCode::SERVICE_UNAVAILABLE, "That took too long", told)
     }
 
+    /// The tables are busy.
+    pub(super) fn busy() -> Self {
+        let told = "The server is busy, and did nothing. Open the page again in a few seconds.";
+        let stop = Self::refused(StatusCode::SERVICE_UNAVAILABLE, "Busy", told);
+        Self { is_busy: true, ..stop }
+    }
+
     pub(super) fn nothing_here() -> Self {
         let told = "There is nothing at this address.";
         Self::refused(StatusCode::NOT_FOUND, "Nothing here", told)
@@ -118,7 +135,7 @@ impl Stop {
         self,
         outer: &Outer,
     ) -> (Response<Bytes>, Option<Box<dyn Error + Send + Sync>>) {
-        let Self { status, title, sentences, allow, is_way_back, cause } = self;
+        let Self { status, title, sentences, allow, is_busy, is_way_back, cause } = self;
         let template = StopPage {
             frame: Frame::without_session(outer),
             heading: title,
@@ -133,6 +150,9 @@ impl Stop {
         });
         if let Some(allow) = allow {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if is_busy {
+            set(&mut response, RETRY_AFTER, &RETRY_AFTER_SECONDS.to_string());
         }
         (response, cause)
     }

@@ -5,7 +5,7 @@
 //! so that a route that has lost its authorizer opens nothing.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -14,9 +14,9 @@ use super::answer::origin_of;
 use crate::admin::portal::{self, LinkLife};
 use crate::admin::{AdminError, saml, tenants};
 use crate::http::Request;
-use crate::limits::QUERY_BYTES_MAX;
+use crate::limits::{QUERY_BYTES_MAX, RETRY_AFTER_SECONDS};
 use crate::moment::Moment;
-use crate::store::TenantId;
+use crate::store::{StoreError, TenantId};
 use crate::telemetry::RequestLine;
 
 /// Where these routes are.
@@ -76,6 +76,9 @@ pub async fn answer(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+    }
     response
 }
 
@@ -184,6 +187,10 @@ impl From<AdminError> for Refused {
         let status = match &error {
             AdminError::NoTenant(_) => StatusCode::NOT_FOUND,
             AdminError::Label => StatusCode::BAD_REQUEST,
+            AdminError::Store(StoreError::Throttled) => {
+                let told = "the tables are busy: nothing was done; ask again in a few seconds";
+                return refused(StatusCode::SERVICE_UNAVAILABLE, told);
+            }
             AdminError::Store(_) => {
                 let told = "the server has failed; its log says more".to_owned();
                 return Self {

@@ -203,12 +203,18 @@ fn known(method: &Method) -> &'static str {
 
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
-        Self::failed(error)
+        match error {
+            StoreError::Throttled => Self::busy(),
+            error => Self::failed(error),
+        }
     }
 }
 
 impl From<AdminError> for Stop {
     fn from(error: AdminError) -> Self {
+        if let AdminError::Store(error) = error {
+            return error.into();
+        }
         let told = match &error {
             AdminError::TooManyTokens(_) => {
                 "This workspace has as many live tokens as it may have. Revoke one that is no longer used, then issue another."

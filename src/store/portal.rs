@@ -20,7 +20,7 @@ use super::tokens::{SORT, secret_key};
 use super::trace::Trace;
 use super::write::{Cancelled, Change, Condition, Role, Transaction};
 use super::{Cx, Store, StoreError, TenantId};
-use crate::limits::TOKEN_ROW_KEPT_DAYS;
+use crate::limits::{TOKEN_ROW_KEPT_DAYS, TRANSACTION_ACTIONS_MAX};
 use crate::moment::{Moment, Timestamp};
 
 /// What `sort` says of a link's row.
@@ -229,7 +229,6 @@ impl Store {
                     ("validUntil".to_owned(), text(new.valid_until.to_string())),
                     ("created".to_owned(), text(cx.moment.now().to_string())),
                     (STATE.to_owned(), text(Fate::Open.word())),
-                    (EXPIRES.to_owned(), number(kept.unix_seconds())),
                 ];
                 let mut set = both.to_vec();
                 set.extend([
@@ -242,6 +241,7 @@ impl Store {
                 t.update(Role::Own, &self.tables.directory, key, change, Condition::Absent)?;
                 let mut row = secret_key(&new.digest);
                 row.extend(both);
+                row.insert(EXPIRES.to_owned(), number(kept.unix_seconds()));
                 row.insert(SORT.to_owned(), text(LINK));
                 row.insert("tenant".to_owned(), text(tenant));
                 row.insert(LINK.to_owned(), text(new.id.as_str()));
@@ -250,6 +250,34 @@ impl Store {
             })
             .await;
         done.map_err(Cancelled::error)
+    }
+
+    /// Removes what is kept of links that could last be opened long ago. Whoever issues links may not remove anything from
+    /// Directory, and could with the attribute that DynamoDB's TTL looks at: so the scheduled job does it.
+    ///
+    /// # Errors
+    /// As any write; the next run goes on.
+    pub async fn forget_links(&self, cx: &Cx<'_>) -> Result<usize, StoreError> {
+        let tenant = cx.tenant.as_str();
+        let read = self.query_slice(cx.moment, tenant, keys::LINKS, (0, LINK_ITEMS_MAX)).await?;
+        let last = cx.moment.now().plus_seconds(-TOKEN_ROW_KEPT_DAYS * 86_400);
+        let mut old = read.iter().map(link_info).collect::<Result<Vec<_>, _>>()?;
+        old.retain(|link| link.valid_until < last);
+        for links in old.chunks(TRANSACTION_ACTIONS_MAX) {
+            let Some(first) = links.first() else { continue };
+            self.commit(cx.moment, tenant, Trace::Gone(Key::link(&first.id)), |t| {
+                for link in links {
+                    let as_read = vec![("validUntil", text(link.valid_until.to_string()))];
+                    let key = key_of(tenant, &Key::link(&link.id));
+                    let condition = Condition::Equal(as_read);
+                    t.delete(Role::Own, &self.tables.directory, key, condition)?;
+                }
+                Ok(())
+            })
+            .await
+            .map_err(Cancelled::error)?;
+        }
+        Ok(old.len())
     }
 
     /// Exchanges a link that is open for a session.

@@ -30,6 +30,8 @@ pub struct Settings {
     pub is_rehearsal: bool,
     /// What brakes mass changes, when something does.
     pub brake: Option<Brake>,
+    /// Whether it has ever had one: something may be held although it was taken off.
+    pub had_brake: bool,
 }
 
 /// When the brake on mass changes acts. At least one of the two limits is set.
@@ -128,6 +130,7 @@ impl Default for Settings {
             resource_format: RESOURCE_FORMAT,
             is_rehearsal: false,
             brake: None,
+            had_brake: false,
         }
     }
 }
@@ -141,14 +144,9 @@ impl Settings {
         item.insert("matchAttributes".to_owned(), strings(&self.match_attributes));
         item.insert(RESOURCES.to_owned(), number(self.resource_format));
         item.insert(REHEARSAL.to_owned(), AttributeValue::Bool(self.is_rehearsal));
-        item.extend(self.brake.map(|brake| (BRAKE.to_owned(), brake.item())));
-    }
-
-    /// Writes them over those that were read.
-    pub(super) fn write_over(&self, before: &Self, item: &mut Item) {
-        self.write(item);
-        if self.brake.is_none() && before.brake.is_some() {
-            item.insert(BRAKE.to_owned(), AttributeValue::Null(true));
+        if self.brake.is_some() || self.had_brake {
+            let brake = self.brake.map_or(AttributeValue::Null(true), |brake| brake.item());
+            item.insert(BRAKE.to_owned(), brake);
         }
     }
 
@@ -173,6 +171,7 @@ impl Settings {
             },
             is_rehearsal: matches!(item.get(REHEARSAL), Some(AttributeValue::Bool(true))),
             brake: item.get(BRAKE).and_then(Brake::read),
+            had_brake: item.contains_key(BRAKE),
         })
     }
 }

@@ -5,10 +5,8 @@ use std::collections::HashMap;
 
 use super::item::{FORMAT, Item, ItemReader, number, text};
 use super::keys::{self, Key};
-use super::tables::EXPIRES;
 use super::write::{Change, Condition};
 use super::{Store, StoreError, TenantId};
-use crate::limits::TOLD_KEPT_DAYS;
 use crate::moment::{Moment, Timestamp};
 
 /// The attributes.
@@ -81,13 +79,8 @@ impl Store {
         (before, after): (Option<&Told>, Told),
     ) -> Result<Option<Told>, StoreError> {
         let state = before.map_or(0, |before| before.state) + 1;
-        let expires = moment.now().plus_seconds(TOLD_KEPT_DAYS * 86_400).unix_seconds();
         let mut change = Change::default();
-        change.set.extend([
-            ("v".to_owned(), number(FORMAT)),
-            (STATE.to_owned(), number(state)),
-            (EXPIRES.to_owned(), number(expires)),
-        ]);
+        change.set.extend([("v".to_owned(), number(FORMAT)), (STATE.to_owned(), number(state))]);
         let times = [
             (TOLD_AT, after.told),
             (CLAIMED_AT, after.claimed),

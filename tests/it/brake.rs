@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::join_all;
 use scim_endpoint::admin::AdminError;
 use scim_endpoint::admin::brake::{self, Report};
+use scim_endpoint::config::Config;
 use scim_endpoint::feed::Gap;
 use scim_endpoint::feed::reader::{Reader, Scope, Told};
 use scim_endpoint::insight::health::{self, Sort};
@@ -366,6 +367,28 @@ async fn what_is_decided_in_the_portal_is_done_by_the_job() {
     assert!(released.iter().all(|item| item["settledBy"] == "portal:l1"));
     let state = app.store().brake_state(&app.moment(), &app.tenant()).await.unwrap();
     assert_eq!(state.decision, None);
+}
+
+/// Whoever remembers a token acts by the brake that was there for up to 30 s more.
+#[tokio::test]
+async fn what_is_held_just_after_the_brake_was_taken_off_is_seen_and_can_be_decided() {
+    let remembering = |config| Config { token_cache: Duration::from_secs(30), ..config };
+    let app = App::start_with(remembering).await;
+    begin_window(&app);
+    set(&app, brake(1, 1)).await;
+    let people = crowd_of(&app, 6).await;
+    brake::set(app.store(), &app.moment(), (&app.tenant(), BY), None).await.unwrap();
+    for id in &people {
+        disable(&app, id).await;
+    }
+    assert!(held(&app).await > 0, "by the brake that is remembered");
+    let health = health::health(app.store(), &app.moment(), &app.tenant()).await.unwrap().unwrap();
+    assert!(health.findings.iter().any(|finding| finding.sort == Sort::Held));
+    let by = (&app.tenant(), "portal:l1");
+    brake::decide(app.store(), &app.moment(), by, now(&app, Decision::Release)).await.unwrap();
+    assert_eq!(jobs::run(app.store(), &app.moment()).await.unwrap().failed, 0);
+    assert_eq!(held(&app).await, 0);
+    expect_settled(&app).await;
 }
 
 #[tokio::test]

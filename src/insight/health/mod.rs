@@ -250,9 +250,10 @@ pub async fn read(
         valid_until: token.valid_until,
         revoked: token.revoked,
     });
-    let brake = match settings.brake {
-        Some(_) => store.brake_state(moment, tenant).await?,
-        None => BrakeState::default(),
+    let brake = if settings.had_brake {
+        store.brake_state(moment, tenant).await?
+    } else {
+        BrakeState::default()
     };
     let first = store.page(&cx, Kind::User, 0, EXTERNAL_IDS_READ).await?;
     Ok(Some(Facts {

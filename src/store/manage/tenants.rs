@@ -78,7 +78,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Stale`] when the settings changed meanwhile: read them again.
     pub async fn set_brake(&self, cx: &Cx<'_>, brake: Option<Brake>) -> Result<(), StoreError> {
-        let after = Settings { brake, ..cx.settings.clone() };
+        let after = Settings { brake, had_brake: true, ..cx.settings.clone() };
         self.change_settings(cx, after, (Tokens::Stay, Some(Event::Brake))).await.map(|_| ())
     }
 
@@ -117,7 +117,7 @@ impl Store {
         let done = self
             .commit(cx.moment, tenant, Trace::Written(Key::settings()), |t| {
                 let mut set = Item::new();
-                after.write_over(cx.settings, &mut set);
+                after.write(&mut set);
                 let for_rows: Vec<_> = set.clone().into_iter().collect();
                 set.insert("rid".to_owned(), text(t.written_by()));
                 let change = Change { set: set.into_iter().collect(), ..Change::default() };

@@ -1,12 +1,15 @@
 //! The portal's function: which requests come to it, and what its role may do, to the attribute.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use scim_endpoint::admin::{brake, portal, saml, tenants, tokens};
+use scim_endpoint::ops::jobs;
 use scim_endpoint::saml::{Allowed, read};
 use scim_endpoint::store::TenantId;
 use scim_endpoint::store::brake::Decision;
 use scim_endpoint::store::settings::Brake;
+use scim_endpoint::store::tables::EXPIRES;
 use serde_json::json;
 
 use super::{calls, template};
@@ -152,6 +155,46 @@ async fn decided(app: &App) -> BTreeSet<String> {
     brake::decide(store, &app.moment(), by, (Decision::Release, until)).await.unwrap();
     let after = names(partition_of(app, tenant.as_str()).await.get("brake"));
     after.difference(&before).cloned().collect()
+}
+
+/// DynamoDB removes an item of Directory whose `expires` is in the past: whoever may write that may remove anybody.
+#[test]
+fn nobody_but_the_function_for_scim_may_say_when_an_item_ends() {
+    let text = std::fs::read_to_string("template.yaml").unwrap();
+    assert!(text.contains(&format!("AttributeName: {EXPIRES}")), "the TTL's attribute");
+    let lists = text.split("dynamodb:Attributes:\n").skip(1);
+    let lists: Vec<Vec<&str>> = lists
+        .map(|list| list.lines().map_while(|line| line.trim().strip_prefix("- ")).collect())
+        .collect();
+    assert_eq!(lists.len(), 3, "the portal's, the one that tells, and the application's");
+    for list in lists {
+        assert!(list.len() > 1 && !list.contains(&EXPIRES), "{list:?}");
+    }
+}
+
+#[tokio::test]
+async fn links_that_ended_long_ago_are_forgotten_by_the_job() {
+    let app = App::start().await;
+    let (tenant, store) = (app.tenant(), app.store());
+    let links = async || {
+        let items = partition_of(&app, tenant.as_str()).await;
+        items.keys().filter(|key| key.starts_with("link#")).count()
+    };
+    for _ in 0..3 {
+        let life = ("x", portal::LinkLife::default());
+        portal::issue_link(store, &app.moment(), (&tenant, "test"), life).await.unwrap();
+    }
+    let day = Duration::from_secs(86_400);
+    app.clock().advance(day * 60);
+    let life = ("x", portal::LinkLife::default());
+    portal::issue_link(store, &app.moment(), (&tenant, "test"), life).await.unwrap();
+    app.clock().advance(day * 40);
+    // It is done once a day.
+    for run in 0..288 {
+        assert_eq!(jobs::run(store, &app.moment()).await.unwrap().failed, 0, "{run}");
+        app.clock().advance(Duration::from_secs(300));
+    }
+    assert_eq!(links().await, 1, "the one that is not old yet");
 }
 
 #[test]

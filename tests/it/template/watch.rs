@@ -27,11 +27,12 @@ fn whoever_looks_reads_notes_what_was_told_and_publishes() {
     assert_eq!(found, expected);
     let attributes =
         statements[1].at("Condition/ForAllValues:StringEquals/dynamodb:Attributes").texts();
+    assert_eq!(statements[1].text("Condition/Null/dynamodb:Attributes"), "false");
     // The keys, and what the source of its notes names.
     let source = calls::sources("src/store/told.rs");
     let source = fs::read_to_string(&source[0]).expect("there");
     for name in &attributes {
-        let is_key = ["tenant", "key", "v", "expires"].contains(name);
+        let is_key = ["tenant", "key", "v"].contains(name);
         assert!(is_key || source.contains(&format!("\"{name}\"")), "{name}");
     }
     for constant in

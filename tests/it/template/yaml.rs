@@ -128,6 +128,9 @@ impl Reader {
 
 /// A member's name and the rest of its line. A tag or a quoted text is no member.
 fn split(line: &str) -> Option<(&str, &str)> {
+    if let Some(name) = line.strip_prefix('"').and_then(|rest| rest.strip_suffix("\":")) {
+        return Some((name, ""));
+    }
     if line.starts_with(['!', '"', '\'']) {
         return None;
     }
