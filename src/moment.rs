@@ -284,8 +284,9 @@ impl Moment {
     }
 }
 
+/// For the tests of the core.
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
     use super::*;
 
     /// A clock that stands still.
@@ -306,9 +307,19 @@ mod tests {
         }
     }
 
+    /// A moment in which no time passes.
+    pub(crate) fn stopped() -> Moment {
+        Moment::new(Arc::new(Stopped), [7; 32], "r".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
     #[test]
     fn ids_of_one_moment_are_in_the_order_in_which_they_were_minted() {
-        let moment = Moment::new(Arc::new(Stopped), [7; 32], "r".to_owned());
+        let moment = testing::stopped();
         let ids: Vec<Uuid> = (0..5_000).map(|_| moment.mint_uuid()).collect();
         assert!(ids.is_sorted_by(|a, b| a < b));
         assert!(ids.iter().all(|id| id.get_version_num() == 7));

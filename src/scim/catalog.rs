@@ -206,3 +206,22 @@ impl Catalog {
         &self.schemas
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_apart_or_computed_is_an_attribute_of_the_schema() {
+        let catalog = Catalog::embedded().unwrap();
+        for kind in Kind::ALL {
+            let schema = &catalog.resource_type(kind).schema;
+            for name in [kind.stored_apart(), kind.computed()].into_iter().flatten() {
+                assert!(schema.attribute_named(name).is_some_and(|a| a.multi_valued), "{name}");
+            }
+        }
+        let of = |kind: Kind| (kind.stored_apart(), kind.computed());
+        assert_eq!(of(Kind::User), (None, Some(well_known::GROUPS)));
+        assert_eq!(of(Kind::Group), (Some(well_known::MEMBERS), None));
+    }
+}

@@ -446,4 +446,19 @@ mod tests {
             ]],
         );
     }
+
+    #[test]
+    fn text_and_numbers_may_be_as_large_as_their_bounds() {
+        let longest = json!("a".repeat(STRING_BYTES_MAX));
+        assert_eq!(
+            value(schema().attribute_named("text").unwrap(), &longest, "text").unwrap(),
+            Some(longest)
+        );
+        for number in [0.0, 0.5, -0.25, 1.0, -7.0, 1e-125, 1e125] {
+            assert!(is_storable(number), "{number}");
+        }
+        for number in [1e-131, -1e-131, 1e127, -1e127] {
+            assert!(!is_storable(number), "{number}");
+        }
+    }
 }

@@ -125,3 +125,30 @@ impl Resource {
 pub fn location(resource_type: &ResourceType, id: ResourceId, base: &str) -> String {
     format!("{base}{}/{id}", resource_type.endpoint)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::moment::testing::stopped;
+    use crate::scim::catalog::Catalog;
+    use crate::scim::validate;
+
+    #[test]
+    fn a_resource_knows_where_it_is_and_counts_its_versions() {
+        let catalog = Catalog::embedded().unwrap();
+        let users = catalog.resource_type(Kind::User);
+        let document = |name: &str| validate::document(users, &json!({"userName": name})).unwrap();
+        let moment = stopped();
+        let first = Resource::new(Kind::User, document("ida"), &moment);
+        let second = first.with_document(document("ada"), &moment);
+        assert_eq!((first.version, second.version), (1, 2));
+        assert_eq!((first.id, first.created), (second.id, second.created));
+        let shown = second.to_value(users, "https://x");
+        assert_eq!(shown["userName"], "ada");
+        assert_eq!(shown["id"], second.id.to_string());
+        assert_eq!(shown["schemas"], json!([users.schema.urn]));
+        assert_eq!(shown["meta"]["location"], format!("https://x/Users/{}", second.id));
+    }
+}

@@ -783,4 +783,15 @@ mod tests {
         expect![[r#"{"userName":"a","urn:x:badge:1.0":{"number":"7","level":9,"photo":{"value":"p","taken":"2026-01-31T08:00:00Z"}},"active":true}"#]].assert_eq(&patch(json!({"op": "add", "path": "urn:x:badge:1.0", "value": {"level": 9}})));
         expect!["NoTarget: operation 1: path: no value of doors fits the filter, and the filter does not say what to create (comparisons with eq, joined by and)"].assert_eq(&patch(json!({"op": "add", "path": "doors[value eq \"A\"]", "value": "B"})));
     }
+
+    #[test]
+    fn a_list_may_be_as_long_as_its_bound() {
+        let roles = users().schema.attribute_named("roles").unwrap();
+        for (count, fits) in [(VALUES_MAX, true), (VALUES_MAX + 1, false), (VALUES_MAX + 2, false)]
+        {
+            let values: Vec<Value> = (0..count).map(|n| json!({"value": n.to_string()})).collect();
+            let holder = Map::from_iter([("roles".to_owned(), Value::Array(values))]);
+            assert_eq!(check_length(users(), roles, &holder).is_ok(), fits, "{count}");
+        }
+    }
 }

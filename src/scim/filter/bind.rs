@@ -496,6 +496,8 @@ mod tests {
             &[
                 r#"active eq "True""#,
                 "employeeNumber eq 771",
+                "employeeNumber eq -7",
+                "employeeNumber eq 18446744073709551615",
                 "name eq null",
                 "name pr",
                 "groups.$ref pr",
@@ -510,6 +512,10 @@ mod tests {
                 active eq "True"
                   fits
                 employeeNumber eq 771
+                  fits
+                employeeNumber eq -7
+                  fits
+                employeeNumber eq 18446744073709551615
                   fits
                 name eq null
                   fits

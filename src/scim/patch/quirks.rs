@@ -127,16 +127,9 @@ fn capital_op(_: &ResourceType, pieces: &mut Pieces) -> bool {
     is_met
 }
 
-fn remove_with_value(rt: &ResourceType, pieces: &mut Pieces) -> bool {
-    if pieces.op != "remove" || pieces.value.is_none() {
-        return false;
-    }
-    let Some(path) = &pieces.path else { return false };
-    let is_list = with_spot(rt, path, |spot| slot(spot) == Slot::List && spot.filter.is_none());
-    if is_list != Some(true) {
-        pieces.value = None;
-    }
-    true
+/// What becomes of the value is for the removal to say: only noted.
+fn remove_with_value(_: &ResourceType, pieces: &mut Pieces) -> bool {
+    pieces.op == "remove" && pieces.path.is_some() && pieces.value.is_some()
 }
 
 fn dotted_keys(rt: &ResourceType, pieces: &mut Pieces) -> bool {

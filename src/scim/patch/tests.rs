@@ -565,6 +565,42 @@ fn p19_clearing() {
 }
 
 #[test]
+fn an_empty_addition_clears_a_single_value_and_leaves_a_list_alone() {
+    check(r#"[{"op":"add","path":"displayName","value":""}]"#, expect!["- displayName"]);
+    check(r#"[{"op":"add","path":"displayName","value":null}]"#, expect!["- displayName"]);
+    check(r#"[{"op":"add","path":"emails","value":{}}]"#, expect!["no change"]);
+}
+
+#[test]
+fn what_is_replaced_as_a_whole_keeps_nothing() {
+    check(
+        r#"[{"op":"replace","path":"emails","value":[{"value":"new@ex.test","type":"other"}]}]"#,
+        expect![[r#"emails = [{"value":"new@ex.test","type":"other"}]"#]],
+    );
+}
+
+/// A link is compared letter by letter, unlike a text.
+#[test]
+fn one_link_of_several_is_taken_out() {
+    check_bare(
+        r#"[{"op":"add","path":"photos","value":[{"value":"https://x/A"},{"value":"https://x/b"}]},
+            {"op":"remove","path":"photos","value":[{"value":"https://x/a"},{"value":"https://x/b"}]}]"#,
+        expect![[r#"
+            photos = [{"value":"https://x/A"}]
+            (remove-with-value)"#]],
+    );
+}
+
+/// An identifier without quotes may consist of digits.
+#[test]
+fn digits_in_a_filter_are_text_where_the_attribute_is() {
+    check(
+        r#"[{"op":"add","path":"phoneNumbers[value eq 555].type","value":"work"}]"#,
+        expect![[r#"phoneNumbers = [{"value":"555","type":"work"}]"#]],
+    );
+}
+
+#[test]
 fn p20_p21_removal() {
     check(
         r#"[{"op":"Remove","path":"emails[type eq \"work\"].value","value":"old@ex.test"}]"#,
@@ -960,6 +996,16 @@ fn group_members() {
             "NoTarget: operation 1: members.value: name the members to remove, or remove members"
         ],
     );
+}
+
+/// An addition to a selected member adds it; a replacement replaces what is there, and nobody comes in by it.
+#[test]
+fn what_is_given_to_a_selected_member() {
+    let with = |op: &str| {
+        format!(r#"[{{"op":"{op}","path":"members[value eq \"u1\"]","value":{{"value":"u1"}}}}]"#)
+    };
+    check_members(&with("add"), expect!["+u1"]);
+    check_members(&with("replace"), expect!["members not named"]);
 }
 
 #[test]
