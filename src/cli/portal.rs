@@ -137,7 +137,7 @@ fn show(
                 String::new()
             };
             format!(
-                "{known}\nThe link is shown this once, and opens the settings of {tenant} once, for whoever has it: send it to the customer's admin alone, once a version has the page that it opens; this one has not, and the link leads to 401.\n{new}"
+                "{known}\nThe link is shown this once, and opens the settings of {tenant} once, for whoever has it: send it to the customer's admin alone.\n{new}"
             )
         },
         || {

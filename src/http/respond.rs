@@ -255,7 +255,9 @@ async fn note_turned_away(app: &App, denied: &Denied, moment: &Moment) {
     };
     let Grant { tenant, settings, token, .. } = &**grant;
     let deleting = settings.status == Status::Deleting;
-    if !deleting && app.activity.is_due(moment, tenant, token, Seen::Bounced) {
+    // Not with the token's own calls, of which the last may have been let in a moment ago.
+    let own = format!("{token} turned away");
+    if !deleting && app.activity.is_due(moment, tenant, &own, Seen::Bounced) {
         let cx = Cx { tenant, settings, actor: token, moment };
         drop(app.store.note_turned_away(&cx, why).await);
     }

@@ -17,7 +17,7 @@ use crate::http::Request;
 use crate::limits::RETRY_AFTER_SECONDS;
 
 /// Nothing from anywhere but here, nothing inline, no form to anywhere else, in nobody's frame.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Hosts whose plain http never leaves the machine.
 const LOOPBACK: [&str; 3] = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
@@ -180,8 +180,6 @@ pub(super) struct Frame {
     pub(super) signed: Option<Signed>,
     /// The path of the page, for the menu.
     pub(super) here: &'static str,
-    /// Whether the page is loaded again by itself.
-    pub(super) is_waiting: bool,
 }
 
 /// What is around the pages of a session.
@@ -200,7 +198,6 @@ impl Frame {
             js: assets::js().name(),
             signed: None,
             here: "",
-            is_waiting: false,
         }
     }
 

@@ -41,7 +41,7 @@ pub(super) fn css() -> &'static Asset {
     CSS.get_or_init(|| Asset::new(text, ("portal", "css"), "text/css; charset=utf-8"))
 }
 
-/// The script: a button that copies.
+/// The script: a button that copies, and a page that looks again.
 pub(super) fn js() -> &'static Asset {
     static JS: OnceLock<Asset> = OnceLock::new();
     let text = include_str!("portal.js");

@@ -472,6 +472,14 @@ async fn a_token_of_ours_that_opens_nothing_is_noted_for_its_tenant() {
     let listed = tokens::list(store, &app.moment(), &tenant).await.unwrap();
     let found = listed.iter().find(|token| token.info.id == issued.id).unwrap();
     assert!(issued.secret.reveal().ends_with(&found.info.tail) && found.info.tail.len() == 2);
+
+    // One that was let in less than a minute ago, too.
+    let issued = app.issue(&tenant).await;
+    app.call_as(issued.secret.reveal(), "GET", "/Users", Value::Null).await.expect(200);
+    tokens::revoke(store, &app.moment(), &tenant, &issued.id).await.unwrap();
+    app.clock().advance(Duration::from_secs(31));
+    call(issued.secret.reveal()).await;
+    assert_eq!(turned_away().await.unwrap().token, issued.id);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Whether the identity provider has called: loaded again by itself while nobody has.
+//! Whether the identity provider has called: the page looks again by itself while nobody has.
 
 use askama::Template;
 use bytes::Bytes;
@@ -48,10 +48,8 @@ pub(in crate::portal) async fn show(visit: &Visit<'_>) -> Result<Response<Bytes>
         token: called(token),
         probe: time("lastProbe").map(When::new),
     });
-    let mut frame = visit.frame(Page::Test);
-    frame.is_waiting = is_on && has_token && call.is_none();
     visit.page(&TestPage {
-        frame,
+        frame: visit.frame(Page::Test),
         pause: WAITING_PAUSE_SECONDS,
         is_on,
         has_token,
