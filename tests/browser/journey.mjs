@@ -68,7 +68,6 @@ async function enable(hand) {
   await to(hand, "Provisioning");
   await hand.press(button(page, "Enable SCIM provisioning"));
   await says(page, "Your identity provider's calls are served.");
-  await hand.looked("provisioning-on");
 }
 
 /** A token, seen once. */
@@ -100,7 +99,7 @@ async function connect(hand, server, token) {
   for (const tab of tabs) {
     await hand.press(page.getByRole("navigation", { name: "Identity provider" }).getByRole("link", { name: tab }));
     await page.locator("nav[aria-label='Identity provider'] a[aria-current=page]").getByText(tab).waitFor();
-    await hand.looked(`connect-${tab.replaceAll(/\W/g, "").toLowerCase()}`);
+    if (tab !== tabs[0]) await hand.looked(`connect-${tab.replaceAll(/\W/g, "").toLowerCase()}`);
   }
   await to(hand, "Test");
   await says(page, "has not called with a live token yet");
@@ -110,7 +109,6 @@ async function connect(hand, server, token) {
   assert.equal(await server.probe(token), 200);
   await hand.lookAgain();
   await says(page, "and was let in.");
-  await hand.looked("test-works");
 }
 
 /** What the log, one person's page and health say after two cycles. */
@@ -130,7 +128,6 @@ async function watch(hand, server, tenant, token) {
     return (await page.locator("main tbody tr").count()) >= 50;
   });
   const newest = await page.locator("main tbody tr").first().innerText();
-  await hand.looked("log");
   await hand.press(link(page, "Older"));
   await page.waitForURL(/before=/);
   assert.notEqual(await page.locator("main tbody tr").first().innerText(), newest);
@@ -157,7 +154,6 @@ async function watch(hand, server, tenant, token) {
   await to(hand, "Health");
   await says(page, "initial");
   await says(page, String(users));
-  await hand.looked("health");
 }
 
 /** Revokes a token on the page that lists them. */
@@ -178,7 +174,6 @@ async function rotate(hand, server, first) {
   const { page } = hand;
   const second = await reveal(hand, "second");
   assert.equal(await server.probe(second), 200);
-  await hand.looked("tokens-two");
   await revoke(hand, "first", "tokens-revoking");
   await hand.looked("tokens-revoked");
   await until("the revoked token is refused", async () => (await server.probe(first)) === 401);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { journey } from "./journey.mjs";
-import { accessible, browse, DESKTOP, fits, METADATA, PHONE, picture, pictures, Server } from "./stage.mjs";
+import { accessible, browse, lookedAt, METADATA, pictures, Server } from "./stage.mjs";
 
 test("one link carries an admin from nothing to a rotated token, and axe finds nothing", async (t) => {
   const server = await Server.start();
@@ -33,18 +33,7 @@ test("one link carries an admin from nothing to a rotated token, and axe finds n
     },
     looked: async (name) => {
       looks += 1;
-      const number = String(looks).padStart(2, "0");
-      for (const colorScheme of ["light", "dark"]) {
-        await page.emulateMedia({ colorScheme });
-        await accessible(page, `${name}, ${colorScheme}`);
-        await picture(page, `${number}-${name}-${colorScheme}`);
-      }
-      await page.emulateMedia({ colorScheme: "light" });
-      await page.setViewportSize(PHONE);
-      await accessible(page, `${name}, on a phone`);
-      await fits(page, name);
-      await picture(page, `${number}-${name}-phone`);
-      await page.setViewportSize(DESKTOP);
+      await lookedAt(page, `${String(looks).padStart(2, "0")}-${name}`);
     },
   };
   await journey(hand, server, "newco");

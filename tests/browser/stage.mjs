@@ -95,7 +95,7 @@ export class Server {
 export async function browse(server, options = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--hide-scrollbars"],
+    args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"],
   });
   const context = await browser.newContext({ viewport: DESKTOP, reducedMotion: "reduce", ...options });
   context.setDefaultTimeout(15_000);
@@ -126,13 +126,16 @@ async function still(look) {
   }
 }
 
-const RULES = { "target-size": { enabled: true } };
+// What axe knows of, and one that it leaves out unless asked.
+const EVERYTHING = { rules: { "target-size": { enabled: true } } };
+// What depends on colours.
+const COLOURS = { runOnly: ["color-contrast", "link-in-text-block"] };
 
-/** Everything that axe knows of, and that it calls a violation. */
-export async function accessible(page, name) {
+/** There is nothing that axe calls a violation. */
+export async function accessible(page, name, options = EVERYTHING) {
   const violations = await still(async () => {
     if (!(await page.evaluate("typeof axe === 'object'"))) await page.evaluate(axe.source);
-    return page.evaluate(async (rules) => (await globalThis.axe.run(document, { rules })).violations, RULES);
+    return page.evaluate(async (said) => (await globalThis.axe.run(document, said)).violations, options);
   });
   const told = violations.flatMap(({ id, help, nodes }) =>
     nodes.map(({ html, failureSummary }) => `${id} (${help})\n    ${html}\n    ${failureSummary.replaceAll("\n", "\n    ")}`),
@@ -156,10 +159,29 @@ export async function fits(page, name) {
   assert.ok(wide.scroll <= wide.width && wide.nodes.length === 0, told);
 }
 
-/** A picture of the whole page. */
-export async function picture(page, name) {
+/** A picture of the page; of a long one its beginning. */
+async function picture(page, name) {
   mkdirSync(pictures, { recursive: true });
-  await still(() => page.screenshot({ path: path.join(pictures, `${name}.png`), fullPage: true }));
+  await still(async () => {
+    const { width, height } = await page.evaluate(() => ({ width: innerWidth, height: document.documentElement.scrollHeight }));
+    const clip = { x: 0, y: 0, width, height: Math.min(height, 2500) };
+    await page.screenshot({ path: path.join(pictures, `${name}.png`), fullPage: true, clip });
+  });
+}
+
+/** The page in light and dark and on a phone: axe, and a picture of each. */
+export async function lookedAt(page, name) {
+  await page.emulateMedia({ colorScheme: "dark" });
+  await accessible(page, `${name}, dark`, COLOURS);
+  await picture(page, `${name}-dark`);
+  await page.emulateMedia({ colorScheme: "light" });
+  await accessible(page, `${name}, light`);
+  await picture(page, `${name}-light`);
+  await page.setViewportSize(PHONE);
+  await accessible(page, `${name}, on a phone`);
+  await fits(page, name);
+  await picture(page, `${name}-phone`);
+  await page.setViewportSize(DESKTOP);
 }
 
 export const metadata = () => readFileSync(METADATA, "utf8");

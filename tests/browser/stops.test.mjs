@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, afterEach, before, beforeEach, test } from "node:test";
 
-import { accessible, browse, DESKTOP, fits, PHONE, picture, Server } from "./stage.mjs";
+import { accessible, browse, lookedAt, Server } from "./stage.mjs";
 
 let server;
 let window;
@@ -26,17 +26,7 @@ async function shown(url, status, heading, ...sentences) {
   assert.equal(await page.getByRole("heading", { level: 1 }).innerText(), heading);
   const text = await page.locator("main").innerText();
   for (const sentence of sentences) assert.ok(text.includes(sentence), `${text}\n  does not say: ${sentence}`);
-  const name = `stop-${heading.replaceAll(/\W+/g, "-").toLowerCase()}`;
-  for (const colorScheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme });
-    await accessible(page, `${name}, ${colorScheme}`);
-    await picture(page, `${name}-${colorScheme}`);
-  }
-  await page.setViewportSize(PHONE);
-  await accessible(page, `${name}, on a phone`);
-  await fits(page, name);
-  await picture(page, `${name}-phone`);
-  await page.setViewportSize(DESKTOP);
+  await lookedAt(page, `stop-${heading.replaceAll(/\W+/g, "-").toLowerCase()}`);
 }
 
 const ASK = "The team that runs this service makes one with: scimctl portal link acme";
