@@ -9,8 +9,9 @@
 //
 // One journey (journey.mjs) is gone by three hands: journey.test.mjs by mouse, with axe and pictures of each page in light,
 // dark and on a phone; keyboard.test.mjs by keyboard alone; without_script.test.mjs without JavaScript, 360 px wide.
-// stops.test.mjs is about the pages for those who may not come in. The pages are those of the menu: a new one is looked at
-// without a word here. axe runs through the browser's own protocol, under the page's own policy.
+// stops.test.mjs is about the pages for those who may not come in, held.test.mjs about what the brake holds back. The pages
+// are those of the menu: a new one is looked at without a word here. axe runs through the browser's own
+// protocol, under the page's own policy.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
