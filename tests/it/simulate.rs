@@ -6,6 +6,7 @@ mod front;
 mod gateway;
 mod journal;
 mod killed;
+mod log;
 mod marked;
 mod providers;
 mod site;

@@ -53,6 +53,9 @@ pub(super) trait Rule: Send + Sync + 'static {
 
     /// The server has answered that many.
     fn answered(&self, _count: usize) {}
+
+    /// The server has answered a request so, whether anybody still waits for that or not.
+    fn saw(&self, _method: &Method, _status: u16, _body: &Bytes) {}
 }
 
 #[derive(Debug)]
@@ -105,25 +108,29 @@ async fn pass_on<R: Rule>(
     let there =
         behind.wait_for(|behind| *behind != Behind::Soon).await.map_err(|_| Closed)?.clone();
     let Behind::Server(server) = there else { return Err(Closed) };
-    let answered = forward(&server, Request::from_parts(head, Full::new(body))).await?;
-    state.rule.answered(state.answered.fetch_add(1, Ordering::SeqCst) + 1);
+    // In a task of its own: what a gateway has passed on goes on when the client has gone.
+    let passing = tokio::spawn(async move {
+        let method = head.method.clone();
+        let answered = forward(&server, Request::from_parts(head, Full::new(body))).await?;
+        state.rule.saw(&method, answered.status().as_u16(), answered.body());
+        state.rule.answered(state.answered.fetch_add(1, Ordering::SeqCst) + 1);
+        Ok::<_, Closed>(answered)
+    });
+    let answered = passing.await.map_err(|_| Closed)??;
     match fate {
         Fate::LoseAnswer => Err(Closed),
-        Fate::Pass | Fate::Answer(_) => Ok(answered),
+        Fate::Pass | Fate::Answer(_) => Ok(answered.map(Full::new)),
     }
 }
 
-async fn forward(
-    server: &str,
-    request: Request<Full<Bytes>>,
-) -> Result<Response<Full<Bytes>>, Closed> {
+async fn forward(server: &str, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Closed> {
     let stream = TcpStream::connect(server).await.map_err(|_| Closed)?;
     let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = shaken.map_err(|_| Closed)?;
     tokio::spawn(connection);
     let (head, body) = sender.send_request(request).await.map_err(|_| Closed)?.into_parts();
     let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
-    Ok(Response::from_parts(head, Full::new(body)))
+    Ok(Response::from_parts(head, body))
 }
 
 /// Reads something below a base URL: the status and the body.
@@ -134,6 +141,5 @@ pub(super) async fn get(base_url: &str, token: &str, path: &str) -> (u16, Value)
     let request = request.header("authorization", format!("Bearer {token}"));
     let answer = forward(server, request.body(Full::default()).unwrap()).await.unwrap();
     let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
-    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+    (status, serde_json::from_slice(answer.body()).unwrap_or(Value::Null))
 }

@@ -27,6 +27,11 @@ impl Site {
         Self { started, _faults: faults }
     }
 
+    /// With nothing between it and its engine.
+    pub(super) async fn calm(tenants: &[&str]) -> Self {
+        Self { started: start(tenants, async |engine| Ok(engine)).await, _faults: None }
+    }
+
     /// With something between it and its engine that counts.
     pub(super) async fn counted(tenant: &str) -> (Self, Proxy) {
         let mut proxy = None;
