@@ -1,6 +1,6 @@
 //! Proves a tenant's data whole, and repairs what is not: every user with its id item, match items and back; every
 //! group with its name and lock and back; every membership with its inverse; the last change of every resource in the
-//! journal; counters, tokens, the registry; nothing left over.
+//! journal; counters, the counts of held changes, tokens, the registry; nothing left over.
 //!
 //! The tenant may be written to meanwhile. So what one pass over the partition suspects is read again, twice in a row,
 //! before it is believed, and each repair is a write on the condition that everything still is as it was read. An item
@@ -11,6 +11,7 @@
 
 mod counters;
 mod facts;
+mod held;
 mod journal;
 mod registry;
 mod repair;
@@ -217,6 +218,7 @@ impl<'a> Check<'a> {
         for kind in Kind::ALL {
             self.check_counter(kind, &facts, &mut report).await?;
         }
+        self.check_held(&facts, &mut report).await?;
         self.check_registry(&mut report).await?;
         if facts.tokens_are_readable {
             self.check_tokens(&mut report).await?;

@@ -1,6 +1,8 @@
 //! `Store::check`: each kind of damage is done through DynamoDB itself, past the store; the check finds it, repairs it, and
 //! finds nothing afterwards. What it must not touch it does not touch.
 
+mod held;
+
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;

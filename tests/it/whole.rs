@@ -135,6 +135,7 @@ pub(crate) fn faults(items: &Items) -> Vec<String> {
         };
         faults.extend(fault.map(|fault| format!("{key}: {fault}")));
     }
+    faults.extend(held_counts(items));
     for (kind, sort) in [("User", "id"), ("Group", "group")] {
         let shards = with_sort(items, "count").filter(|(key, _)| key.contains(kind));
         let counted: i64 = shards.map(|(_, shard)| number(shard, "n")).sum();
@@ -142,6 +143,33 @@ pub(crate) fn faults(items: &Items) -> Vec<String> {
         if counted != there {
             faults.push(format!("count#{kind}: {counted} counted and {there} there"));
         }
+    }
+    faults
+}
+
+/// The brake counts every change that it holds back, and each resource those that touched it.
+fn held_counts(items: &Items) -> Vec<String> {
+    let mut touched: BTreeMap<String, i64> = BTreeMap::new();
+    for (_, held) in with_sort(items, "held") {
+        let image = held.get("item").and_then(|image| image.as_m().ok()).expect("an image");
+        let groups =
+            image.get("groups").and_then(|groups| groups.as_l().ok()).into_iter().flatten();
+        let groups = groups.filter_map(|group| group.as_s().ok()).cloned();
+        for id in groups.chain([string(image, "id")]) {
+            *touched.entry(id).or_default() += 1;
+        }
+    }
+    let mut faults = Vec::new();
+    for (key, item) in with_sort(items, "user").chain(with_sort(items, "group")) {
+        let (counts, held) = (number(item, "held"), touched.get(&string(item, "id")).copied());
+        if counts != held.unwrap_or(0) {
+            faults.push(format!("{key}: it counts {counts} held changes, and {held:?} are"));
+        }
+    }
+    let counts = items.get("brake").map_or(0, |brake| number(brake, "held"));
+    let held = i64::try_from(with_sort(items, "held").count()).unwrap();
+    if counts != held {
+        faults.push(format!("brake: it counts {counts} held changes, and {held} are"));
     }
     faults
 }

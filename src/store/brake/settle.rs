@@ -76,7 +76,7 @@ pub struct HeldChange {
 }
 
 impl HeldChange {
-    fn read(item: &Item) -> Option<Self> {
+    pub(in crate::store) fn read(item: &Item) -> Option<Self> {
         let at = at_of(item)?;
         let item = item.get(ITEM)?.as_m().ok()?.clone();
         let attributes = item.iter().map(|(name, value)| (name.clone(), to_json(value)));
@@ -92,6 +92,13 @@ impl HeldChange {
 
     fn after(&self) -> Option<Uuid> {
         Uuid::try_parse(self.item.get("after")?.as_s().ok()?).ok()
+    }
+
+    /// The resources that it touched: each of them counts it.
+    pub(in crate::store) fn touched_ids(&self) -> impl Iterator<Item = ResourceId> {
+        let reader = ItemReader::unread(&self.item);
+        let (own, groups) = (reader.id("id").ok(), reader.strings("groups"));
+        own.into_iter().chain(groups.into_iter().filter_map(|id| ResourceId::parse(&id)))
     }
 
     /// The keys of what it touched, as far as they are made of ids: a user's is found through the id item.

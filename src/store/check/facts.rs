@@ -6,10 +6,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
 use super::super::StoreError;
-use super::super::item::{self, Item, ItemReader};
+use super::super::item::{self, HELD, Item, ItemReader};
 use super::super::keys::{self, Key};
 use super::super::matches;
 use super::super::settings::Settings;
+use super::held::Held;
 use crate::limits::COUNTER_SHARDS;
 use crate::scim::catalog::{Catalog, Kind};
 use crate::scim::resource::{Resource, ResourceId};
@@ -32,6 +33,8 @@ pub(super) struct UserRow {
     pub(super) version: u64,
     /// Its key is not made of its userName.
     pub(super) misplaced: bool,
+    /// How many of its changes it says are held back from the feed.
+    pub(super) held: u64,
     /// Where the journal tells its last change.
     pub(super) change: Option<Uuid>,
 }
@@ -51,6 +54,8 @@ pub(super) struct GroupRow {
     /// Its look-up by name and its lock.
     pub(super) names: Option<(Key, Key)>,
     pub(super) memberships: Memberships,
+    /// How many of its changes it says are held back from the feed.
+    pub(super) held: u64,
     /// Where the journal tells its last change.
     pub(super) change: Option<Uuid>,
 }
@@ -96,6 +101,10 @@ pub(super) struct Facts<'a> {
     pub(super) lost: HashSet<Uuid>,
     /// Changes that are held back from the feed.
     pub(super) held: HashSet<Uuid>,
+    /// How many, and which resources they touched.
+    pub(super) held_changes: Held,
+    /// How many of them the brake has counted.
+    pub(super) brake: u64,
 }
 
 impl<'a> Facts<'a> {
@@ -121,6 +130,8 @@ impl<'a> Facts<'a> {
             tokens_are_readable: true,
             lost: HashSet::new(),
             held: HashSet::new(),
+            held_changes: Held::default(),
+            brake: 0,
         }
     }
 
@@ -197,10 +208,19 @@ impl<'a> Facts<'a> {
             "held" => {
                 let at = key.as_str().strip_prefix(keys::HELD);
                 let Some(at) = at.and_then(|at| Uuid::try_parse(at).ok()) else { return Ok(false) };
-                reader?.key()?;
+                let reader = reader?;
+                reader.key()?;
                 self.held.insert(at);
+                if !self.held_changes.add(item) {
+                    return Err(reader.corrupt("item"));
+                }
             }
-            "activity" | "portal" | "traffic" | "brake" | "settled" | "told" => {
+            "brake" => {
+                let reader = reader?;
+                reader.key()?;
+                self.brake = reader.optional_number(HELD);
+            }
+            "activity" | "portal" | "traffic" | "settled" | "told" => {
                 drop(reader?.key()?);
             }
             _ => return Ok(false),
@@ -226,8 +246,8 @@ impl<'a> Facts<'a> {
         }
         let name = user.document.text(well_known::USER_NAME);
         let misplaced = name.is_none_or(|name| Key::user(name) != *key);
-        let (version, change) = (user.version, user.change);
-        let row = UserRow { key: key.clone(), version, misplaced, change };
+        let (version, held, change) = (user.version, user.held, user.change);
+        let row = UserRow { key: key.clone(), version, misplaced, held, change };
         self.users.entry(id).or_default().push(row);
     }
 
@@ -238,8 +258,8 @@ impl<'a> Facts<'a> {
         }
         let name = group.document.text(well_known::DISPLAY_NAME);
         let names = name.map(|name| (Key::group_name(name, group.id), Key::unique_name(name)));
-        let (version, change) = (group.version, group.change);
-        let row = GroupRow { version, names, memberships: memberships(item), change };
+        let (version, held, change) = (group.version, group.held, group.change);
+        let row = GroupRow { version, names, memberships: memberships(item), held, change };
         self.groups.insert(group.id, row);
         Ok(true)
     }
