@@ -47,6 +47,7 @@ pub(super) async fn run(
     reading.finish_and_clear();
     let found = found?;
     one_person(&tenant, &whom, &found)?;
+    nothing_held(&tenant, &found)?;
     let is_there = is_there(&site, host, &tenant, &found).await?;
     if dry_run || found.is_empty() {
         return tell(&tenant, (&found, is_there), None, out);
@@ -88,6 +89,19 @@ fn one_person(tenant: &TenantId, whom: &Whom, found: &Found) -> Result<(), CliEr
         found.ids.len(),
         given(whom).escape_debug(),
         ids.join(", ")
+    )))
+}
+
+/// Refuses while changes of the person wait to be told: they would name the person again.
+fn nothing_held(tenant: &TenantId, found: &Found) -> Result<(), CliError> {
+    if found.held == 0 {
+        return Ok(());
+    }
+    let (are, them) = if found.held == 1 { ("is", "it") } else { ("are", "them") };
+    let changes = counted(found.held, "change", "changes");
+    let id = found.ids.first().map_or("ID", String::as_str);
+    Err(CliError::new(format!(
+        "{changes} of that person {are} held back by the brake on mass changes and would name the person again: settle {them} first with scimctl brake release {tenant} --person {id} (or reject), then run this once more"
     )))
 }
 

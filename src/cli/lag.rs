@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Host;
 use super::args::ChangesArguments;
-use super::output::{CliError, Output, counted, table};
+use super::output::{CliError, Output, counted, minute, table, time_json};
 use super::site::Site;
 use super::tenant::bar;
 use crate::admin::tenants;
@@ -17,6 +17,7 @@ use crate::feed::lag::{Lag, Tally, Waiting, took};
 use crate::feed::{Pages, just_before};
 use crate::limits::FEED_BEHIND;
 use crate::store::TenantId;
+use crate::store::brake::BrakeState;
 use crate::store::feed::{Change, position};
 use crate::store::journal::Event;
 
@@ -47,11 +48,19 @@ pub(super) async fn run(
                 return Err(CliError::Interrupted("stopped; nothing was changed".to_owned()));
             }
         };
-        lags.push((tenant, measured));
+        let held = site.store.brake_state(&host.moment(), &tenant).await?;
+        lags.push(Measured { tenant, lag: measured, held });
     }
     bar.finish_and_clear();
     out.write(|| text(event, &lags), || json(arguments, event, &lags))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was measured of one tenant, and what is not in its feed yet.
+struct Measured {
+    tenant: TenantId,
+    lag: Lag,
+    held: BrakeState,
 }
 
 async fn measure(
@@ -110,9 +119,9 @@ fn detail_json(tenant: &TenantId, change: &Change) -> Value {
     })
 }
 
-fn text(event: &str, lags: &[(TenantId, Lag)]) -> String {
+fn text(event: &str, lags: &[Measured]) -> String {
     let or_none = |took: Option<Duration>| took.map_or_else(|| "-".to_owned(), span);
-    let row = |(tenant, lag): &(TenantId, Lag)| {
+    let row = |Measured { tenant, lag, .. }: &Measured| {
         let oldest = lag.oldest.as_ref().map_or_else(String::new, |oldest| {
             format!("{}, {}", span(oldest.age), oldest.id.as_deref().unwrap_or("-").escape_debug())
         });
@@ -130,11 +139,24 @@ fn text(event: &str, lags: &[(TenantId, Lag)]) -> String {
     let rows: Vec<[String; 8]> = lags.iter().map(row).collect();
     let headings =
         ["tenant", "events", "acknowledged", "waiting", "p50", "p99", "max", "waiting longest"];
-    format!("{event}\n\n{}", table(headings, &rows))
+    let held: String = lags.iter().filter_map(held_text).collect();
+    format!("{event}\n\n{}{held}", table(headings, &rows))
 }
 
-fn json(arguments: &ChangesArguments, event: &str, lags: &[(TenantId, Lag)]) -> Value {
-    let lag = |(tenant, lag): &(TenantId, Lag)| {
+/// What the brake holds back is among no events: nobody has been told.
+fn held_text(Measured { tenant, held, .. }: &Measured) -> Option<String> {
+    let count = usize::try_from(held.held).unwrap_or(usize::MAX);
+    let since =
+        held.since.map_or_else(String::new, |since| format!(" since {} UTC", minute(since)));
+    (count > 0).then(|| {
+        let changes = counted(count, "change of", "changes of");
+        let are = if count == 1 { "is" } else { "are" };
+        format!("\n{changes} {tenant} {are} held back by the brake on mass changes{since}, and not in these numbers: look with scimctl brake show {tenant}, then release or reject.\n")
+    })
+}
+
+fn json(arguments: &ChangesArguments, event: &str, lags: &[Measured]) -> Value {
+    let lag = |Measured { tenant, lag, held }: &Measured| {
         json!({
             "tenant": tenant.as_str(),
             "events": lag.events,
@@ -144,6 +166,8 @@ fn json(arguments: &ChangesArguments, event: &str, lags: &[(TenantId, Lag)]) -> 
             "p50_ms": lag.p50.map(millis),
             "p99_ms": lag.p99.map(millis),
             "max_ms": lag.max.map(millis),
+            "held": held.held,
+            "held_since": time_json(held.since),
         })
     };
     json!({

@@ -10,9 +10,10 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use super::Pages;
+use crate::limits::BRAKE_STEPS_PER_PAGE;
 use crate::moment::Moment;
 use crate::store::feed::{Change, folded};
-use crate::store::{Store, StoreError, TenantId};
+use crate::store::{Cx, Settings, Store, StoreError, TenantId};
 
 /// Who is to be erased.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ pub struct Found {
     pub refusals: Vec<Uuid>,
     /// Changes of the person, those that have the userName that was asked for last.
     pub changes: Vec<Uuid>,
+    /// Changes of the person that the brake holds back from the journal, names and all: they have to be settled before
+    /// anything can be erased.
+    pub held: usize,
 }
 
 impl Found {
@@ -100,6 +104,10 @@ pub async fn find(
     if known.ids.len() > 1 {
         return Ok(found);
     }
+    found.held = held(store, moments, tenant, (&mut found.ids, asked.as_deref())).await?;
+    if found.held > 0 {
+        return Ok(found);
+    }
     let mut pages = whole(store, tenant);
     while let Some(changes) = pages.next(&moments()).await? {
         read += changes.len();
@@ -125,6 +133,33 @@ pub async fn find(
     found.changes = first;
     found.changes.append(&mut last);
     Ok(found)
+}
+
+/// How many held changes are of people with these ids, or of that name. What is not in the journal yet may be the only thing
+/// that says whose name it is; so the ids are noted.
+async fn held(
+    store: &Store,
+    moments: &dyn Fn() -> Moment,
+    tenant: &TenantId,
+    (ids, name): (&mut BTreeSet<String>, Option<&str>),
+) -> Result<usize, StoreError> {
+    let (settings, mut after, mut held) = (Settings::default(), None, Vec::new());
+    loop {
+        let moment = moments();
+        let cx = Cx { tenant, settings: &settings, actor: "scimctl", moment: &moment };
+        let (page, more) = store.held_changes(&cx, after, BRAKE_STEPS_PER_PAGE).await?;
+        after = page.last().map(|change| change.at);
+        let page = page.into_iter().map(|held| Change { at: held.at, attributes: held.attributes });
+        held.extend(page.filter(|change| change.kind() == Some(USER)).filter_map(|change| {
+            let is_named = name.is_some_and(|name| is_change_of(&change, name));
+            change.id().map(|id| (id.to_owned(), is_named))
+        }));
+        if !more || after.is_none() {
+            break;
+        }
+    }
+    ids.extend(held.iter().filter(|(_, is_named)| *is_named).map(|(id, _)| id.clone()));
+    Ok(held.iter().filter(|(id, _)| ids.contains(id)).count())
 }
 
 /// Erases what was found, and returns how many items that were.

@@ -6,6 +6,7 @@ mod cursors;
 mod erase;
 mod events;
 mod gaps;
+mod held;
 mod lag;
 mod lost;
 mod once;

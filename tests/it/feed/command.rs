@@ -17,7 +17,7 @@ use crate::races::{delete, group, patch, replacing, user};
 use crate::whole::{Item, string};
 
 /// A command on the app's tables.
-fn scimctl(app: &App, arguments: &[&str]) -> Command {
+pub(super) fn scimctl(app: &App, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_scimctl"));
     command.args(arguments).stdin(Stdio::null());
     for name in ["PUBLIC_URL", "RUST_LOG", "AWS_PROFILE"] {
@@ -29,7 +29,7 @@ fn scimctl(app: &App, arguments: &[&str]) -> Command {
 
 /// What a command writes, line by line as JSON, and how it ends.
 #[track_caller]
-fn lines(app: &App, arguments: &[&str], code: i32) -> (Vec<Value>, String) {
+pub(super) fn lines(app: &App, arguments: &[&str], code: i32) -> (Vec<Value>, String) {
     let all = [arguments, &["--format", "json"]].concat();
     let output = scimctl(app, &all).output().expect("it runs");
     let (out, err) = texts(&output);
@@ -38,14 +38,14 @@ fn lines(app: &App, arguments: &[&str], code: i32) -> (Vec<Value>, String) {
     (lines.collect(), err)
 }
 
-fn texts(output: &Output) -> (String, String) {
+pub(super) fn texts(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
     (text(&output.stdout), text(&output.stderr))
 }
 
 /// What a command that has to be refused says: one line.
 #[track_caller]
-fn refused(app: &App, arguments: &[&str]) -> String {
+pub(super) fn refused(app: &App, arguments: &[&str]) -> String {
     let output = scimctl(app, arguments).output().expect("it runs");
     let (out, err) = texts(&output);
     assert!(!output.status.success() && out.is_empty(), "{arguments:?}: {out}");
