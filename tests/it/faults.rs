@@ -6,6 +6,7 @@
 //! The SDK makes one attempt here, so that each fault reaches us: with the three of a deployment, one fault is as three in
 //! a row. `FAULTS=all` runs each sort of fault on each operation; otherwise sorts that we cannot tell apart share.
 
+mod brake;
 mod operations;
 
 use std::collections::BTreeSet;
@@ -99,6 +100,21 @@ fn a_fault_in_any_store_call_of_an_operators_command_is_before_or_after_it() {
     run("operators' commands", operators());
 }
 
+#[test]
+fn a_fault_in_any_store_call_of_a_write_under_the_brake_is_before_or_after_it() {
+    run("writes under the brake", brake::writes());
+}
+
+#[test]
+fn a_fault_in_any_store_call_of_a_large_write_under_the_brake_loses_nothing() {
+    run("large writes under the brake", brake::large_writes());
+}
+
+#[test]
+fn a_fault_in_any_store_call_of_a_release_or_a_rejection_loses_doubles_and_disorders_nothing() {
+    run("releases and rejections", brake::settlements());
+}
+
 fn run(what: &str, operations: Vec<Operation>) {
     let (mut runs, mut states) = (0, 0);
     let count = operations.len();
@@ -160,6 +176,7 @@ impl Matrix {
         let after = stage.contents();
         let jobs = job_keys(&stage, &after);
         assert!(jobs.is_empty(), "{name}: {jobs:?}");
+        brake::expect_form(operation.form, &stage, (&before, &after));
         assert_eq!(judge(&stage, &after), Vec::<String>::new(), "{name}");
         Self {
             name,
@@ -231,7 +248,9 @@ impl Matrix {
         let told_between = told_since(&self.before, &between, (tenant, true));
         let done = answer.status == self.clean.status;
         // What does not go away by itself may be told as such, as long as nothing was changed.
-        let is_lost = told_between == self.told_before && is_our_fault(plan);
+        // So is what stops an operator's command half-way: what it has settled stays settled.
+        let may_stop = matches!(self.act, Act::Settle(..));
+        let is_lost = is_our_fault(plan) && (may_stop || told_between == self.told_before);
         let is_honest = [429, 503].contains(&answer.status) || (is_lost && answer.status == 500);
         if !done && !is_honest {
             wrong.push(format!("answered {answer:?}"));
@@ -250,6 +269,9 @@ impl Matrix {
             }
         }
         wrong.extend(judge(&self.stage, &between));
+        if may_stop && self.checked.insert(told_between) {
+            wrong.extend(self.stage.check());
+        }
         let again = now(self.stage.acting(0, &self.act, 8));
         let allowed = match self.act {
             Act::Http { method: "POST", .. } | Act::CreateTenant(_) => 409,
@@ -259,6 +281,7 @@ impl Matrix {
             | Act::Disable
             | Act::Issue(_)
             | Act::Revoke(_)
+            | Act::Settle(..)
             | Act::Job
             | Act::LateJob => self.clean.status,
         };

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use dynoxide::Database;
 use http::{HeaderMap, HeaderValue, Method, header};
 use scim_endpoint::admin::tokens::Life;
-use scim_endpoint::admin::{AdminError, tenants, tokens};
+use scim_endpoint::admin::{AdminError, brake, tenants, tokens};
 use scim_endpoint::config::Config;
 use scim_endpoint::http::{App as Service, Request, decode_path, handle};
 use scim_endpoint::moment::{Clock, Moment, Timestamp};
@@ -33,6 +33,7 @@ use scim_endpoint::ops::jobs;
 use scim_endpoint::scim::catalog::{Catalog, Kind};
 use scim_endpoint::scim::discovery::GroupNames;
 use scim_endpoint::scim::resource::ResourceId;
+use scim_endpoint::store::brake::Decision;
 use scim_endpoint::store::{Cx, Store, StoreError, Tables, TenantId};
 use serde_json::{Value, json};
 
@@ -152,6 +153,8 @@ pub(crate) enum Act {
     Issue(&'static str),
     /// The operator revokes the token of that id.
     Revoke(String),
+    /// The operator releases or rejects what the brake holds back, of everybody or of the person of that id.
+    Settle(Decision, Option<String>),
     /// The scheduled job runs.
     Job,
     /// It runs by a clock that is so far ahead that everything that was begun counts as given up.
@@ -323,6 +326,14 @@ impl Stage {
                     of_admin(tokens::issue(store, &moment, tenant, label, Life::days(9)).await)
                 }
                 Act::Revoke(id) => of_admin(tokens::revoke(store, &moment, tenant, id).await),
+                Act::Settle(decision, whom) => {
+                    let whom = whom.as_deref().and_then(ResourceId::parse);
+                    // Each of its steps has a moment of its own.
+                    let (moments, by) = (|| self.moment(0), (tenant, "test"));
+                    let settled =
+                        brake::settle(store, &moments, by, (*decision, whom), &mut |_| {}).await;
+                    of_admin(settled)
+                }
                 Act::Job | Act::LateJob => match jobs::run(store, &moment).await {
                     Ok(summary) if summary.failed == 0 => Told::plain(200),
                     Ok(_) => Told::plain(503),

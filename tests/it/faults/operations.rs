@@ -14,32 +14,56 @@ pub(super) struct Operation {
     pub(super) status: u16,
     pub(super) is_atomic: bool,
     pub(super) is_idempotent: bool,
+    /// What the brake makes of it.
+    pub(super) form: Form,
 }
 
-fn operation(
+/// What the brake makes of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Nothing: there is none.
+    Unbraked,
+    /// It is told, and counted.
+    Counted,
+    /// It is held back.
+    Held,
+    /// What takes somebody out is held back; what came before that in the same request is told.
+    HeldInPart,
+    /// What was held is settled.
+    Settled,
+    /// A part of what was held is.
+    SettledInPart,
+}
+
+pub(super) fn operation(
     name: &'static str,
     status: u16,
     prepare: impl Fn(&Stage) -> Act + 'static,
 ) -> Operation {
     let prepare = Box::new(prepare);
-    Operation { name, prepare, status, is_atomic: true, is_idempotent: true }
+    let form = Form::Unbraked;
+    Operation { name, prepare, status, is_atomic: true, is_idempotent: true, form }
 }
 
 /// One that takes more than one transaction.
-fn large(name: &'static str, status: u16, prepare: impl Fn(&Stage) -> Act + 'static) -> Operation {
+pub(super) fn large(
+    name: &'static str,
+    status: u16,
+    prepare: impl Fn(&Stage) -> Act + 'static,
+) -> Operation {
     Operation { is_atomic: false, ..operation(name, status, prepare) }
 }
 
 /// Ida in three groups, Bob and Eva in one of them, Max in none.
-struct People {
-    ida: String,
-    bob: String,
-    eva: String,
-    max: String,
-    staff: String,
+pub(super) struct People {
+    pub(super) ida: String,
+    pub(super) bob: String,
+    pub(super) eva: String,
+    pub(super) max: String,
+    pub(super) staff: String,
 }
 
-fn people(stage: &Stage) -> People {
+pub(super) fn people(stage: &Stage) -> People {
     let [ida, bob, eva, max] = ["ida", "bob", "eva", "max"].map(|n| stage.user(&mail(n)));
     let all = [ida.clone(), bob.clone(), eva.clone()];
     let staff = stage.group("Staff", &all);
@@ -49,11 +73,11 @@ fn people(stage: &Stage) -> People {
     People { ida, bob, eva, max, staff }
 }
 
-fn mail(name: &str) -> String {
+pub(super) fn mail(name: &str) -> String {
     format!("{name}@ex.test")
 }
 
-fn crowd(stage: &Stage, how_many: usize) -> Vec<String> {
+pub(super) fn crowd(stage: &Stage, how_many: usize) -> Vec<String> {
     (0..how_many).map(|number| stage.user(&mail(&format!("p{number}")))).collect()
 }
 

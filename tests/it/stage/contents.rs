@@ -215,7 +215,13 @@ fn sdk_value(value: &Value) -> AttributeValue {
 }
 
 /// Attributes that differ between two runs that did the same: times, and ids that were minted on the way.
-const INCIDENTAL: [&str; 12] = [
+const INCIDENTAL: [&str; 18] = [
+    "actor",
+    "after",
+    "at",
+    "decidedUpTo",
+    "heldAt",
+    "request",
     "rid",
     "change",
     "created",
@@ -231,7 +237,7 @@ const INCIDENTAL: [&str; 12] = [
 ];
 
 /// Attributes that differ as well when one run needed more transactions than the other.
-const COUNTED: [&str; 2] = ["version", "settingsVersion"];
+const COUNTED: [&str; 3] = ["version", "settingsVersion", "held"];
 
 /// The contents without what differs between two runs that did the same: a line an item. With `counted`, how often
 /// something was written counts.
@@ -243,6 +249,12 @@ fn told(contents: &Contents, counted: bool) -> String {
         let sort: Vec<&str> = key.split('#').collect();
         match sort.as_slice() {
             ["activity"] | ["traffic", _] => {}
+            // Where it would have stood says when it was written.
+            ["held", _] => {
+                let image = &item.value["item"]["M"];
+                let held = if counted { plain(image, true) } else { image["id"].to_string() };
+                lines.insert(format!("{tenant} held {held}"));
+            }
             ["count", kind, _] => {
                 let moved: i64 = item.value["n"]["N"].as_str().unwrap().parse().unwrap();
                 *totals.entry(format!("{tenant} total {kind}")).or_default() += moved;

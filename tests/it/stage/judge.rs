@@ -15,8 +15,65 @@ pub(crate) fn judge(stage: &Stage, contents: &Contents) -> Vec<String> {
     let tenant = stage.tenant.as_str();
     let items = contents.partition(tenant);
     let mut wrong = faults(&items);
-    wrong.extend(journal(&items, &contents.changes(tenant)));
+    let told = contents.changes(tenant);
+    let places = Places::read(&items);
+    wrong.extend(places.disorder(&told));
+    // What is held back is a change as any other, that the journal does not have yet.
+    let held = places.held.values().cloned();
+    let changes: Vec<Arc<Item>> = told.iter().cloned().chain(held).collect();
+    wrong.extend(journal(&items, &changes, &places));
     wrong
+}
+
+/// Where changes stand that the brake has held back.
+struct Places {
+    /// Those that it holds, by where they would stand.
+    held: BTreeMap<String, Arc<Item>>,
+    /// Where those stand now that were settled.
+    settled: BTreeMap<String, String>,
+}
+
+impl Places {
+    fn read(items: &Items) -> Self {
+        let with = |prefix: &'static str| {
+            items.iter().filter_map(move |(key, item)| Some((key.strip_prefix(prefix)?, item)))
+        };
+        let held = with("held#").map(|(at, item)| {
+            let item = item.get("item").and_then(|item| item.as_m().ok()).expect("an item");
+            (at.to_owned(), Arc::new(item.clone()))
+        });
+        let settled = with("settled#").map(|(at, item)| (at.to_owned(), string(item, "at")));
+        Self { held: held.collect(), settled: settled.collect() }
+    }
+
+    /// Where a change stands now.
+    fn now(&self, at: String) -> String {
+        self.settled.get(&at).cloned().unwrap_or(at)
+    }
+
+    /// What is told before what it follows: of a resource of which something was held, in the order of the journal.
+    fn disorder(&self, told: &[Arc<Item>]) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut last: BTreeMap<String, i64> = BTreeMap::new();
+        for item in told.iter().filter(|_| !self.settled.is_empty()) {
+            let (id, version, after) =
+                (string(item, "id"), number(item, "version"), string(item, "after"));
+            if self.held.contains_key(&after) {
+                wrong.push(format!(
+                    "version {version} of {id} is told, and what it follows is held"
+                ));
+            }
+            // What has no version sweeps behind the end.
+            let before = last.insert(id.clone(), version).unwrap_or(0);
+            if version > 0 && version < before {
+                wrong.push(format!("version {version} of {id} is told after {before}"));
+            }
+        }
+        let both = told.iter().map(|item| string(item, "heldAt"));
+        let twice = both.filter(|at| self.held.contains_key(at));
+        wrong.extend(twice.map(|at| format!("{at} is told and held")));
+        wrong
+    }
 }
 
 impl Stage {
@@ -44,13 +101,16 @@ struct Change<'a> {
 }
 
 /// Each accepted write has exactly one item, and each item names the one before.
-fn journal(items: &Items, changes: &[Arc<Item>]) -> Vec<String> {
+fn journal(items: &Items, changes: &[Arc<Item>], places: &Places) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut own: BTreeMap<String, Vec<Change<'_>>> = BTreeMap::new();
-    for item in changes.iter().filter(|item| !is(item, "misc:memberships-swept")) {
+    // What happens to the tenant itself is no change of a resource.
+    let is_change =
+        |item: &&Arc<Item>| !is(item, "misc:memberships-swept") && string(item, "kind") != "Tenant";
+    for item in changes.iter().filter(is_change) {
         let change = Change {
             at: string(item, "at"),
-            after: string(item, "after"),
+            after: places.now(string(item, "after")),
             version: number(item, "version"),
             item,
         };
@@ -69,7 +129,8 @@ fn journal(items: &Items, changes: &[Arc<Item>]) -> Vec<String> {
         let bumps = bumps.get(&id).unwrap_or(&none);
         let resource = resource(items, &id);
         wrong.extend(
-            of_resource(&changes, bumps, resource).map(|what| format!("journal of {id}: {what}")),
+            of_resource(&changes, bumps, (resource, places))
+                .map(|what| format!("journal of {id}: {what}")),
         );
     }
     for (id, resource) in resources(items) {
@@ -86,9 +147,9 @@ fn journal(items: &Items, changes: &[Arc<Item>]) -> Vec<String> {
 fn of_resource(
     changes: &[Change<'_>],
     bumps: &BTreeSet<String>,
-    resource: Option<&Arc<Item>>,
+    (resource, places): (Option<&Arc<Item>>, &Places),
 ) -> Option<String> {
-    let ends = changes.iter().filter(|change| is(change.item, "prov:delete")).count();
+    let ends = changes.iter().filter(|change| is_end(change.item)).count();
     // The begin and the end have a version each, as every write between them.
     let writes = changes.len();
     let begins = changes.iter().filter(|change| is(change.item, "prov:create:notice")).count();
@@ -121,7 +182,7 @@ fn of_resource(
             ));
         }
     }
-    let noted = resource.map(|resource| string(resource, "change"));
+    let noted = resource.map(|resource| places.now(string(resource, "change")));
     let is_last = |at: &String| *at == last.at || (bumps.contains(at) && last.version < version);
     let wrong = noted.filter(|at| !is_last(at));
     wrong.map(|at| format!("its item names {at} as its last change, which is {}", last.at))
@@ -137,6 +198,12 @@ pub(super) fn resources(items: &Items) -> impl Iterator<Item = (String, &Arc<Ite
 fn resource<'a>(items: &'a Items, id: &str) -> Option<&'a Arc<Item>> {
     let user = items.get(&format!("id#{id}")).and_then(|item| items.get(&string(item, "ref")));
     user.or_else(|| items.get(&format!("group#{id}")))
+}
+
+/// Whether it is the end of its resource, told or rejected.
+fn is_end(item: &Item) -> bool {
+    let rejected = item.get("rejected").and_then(|rejected| rejected.as_m().ok());
+    is(item, "prov:delete") || rejected.is_some_and(|rejected| is(rejected, "prov:delete"))
 }
 
 pub(super) fn is(item: &Item, event: &str) -> bool {
