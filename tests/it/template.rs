@@ -3,6 +3,7 @@
 
 mod app;
 mod calls;
+mod cost;
 mod events;
 mod portal;
 mod rollout;
