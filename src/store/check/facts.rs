@@ -205,16 +205,7 @@ impl<'a> Facts<'a> {
                 reader.text("digest").and(reader.text("state"))?;
                 reader.timestamp("created").and(reader.timestamp("validUntil"))?;
             }
-            "held" => {
-                let at = key.as_str().strip_prefix(keys::HELD);
-                let Some(at) = at.and_then(|at| Uuid::try_parse(at).ok()) else { return Ok(false) };
-                let reader = reader?;
-                reader.key()?;
-                self.held.insert(at);
-                if !self.held_changes.add(item) {
-                    return Err(reader.corrupt("item"));
-                }
-            }
+            "held" => return self.held(key, item),
             "brake" => {
                 let reader = reader?;
                 reader.key()?;
@@ -226,6 +217,15 @@ impl<'a> Facts<'a> {
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    fn held(&mut self, key: &Key, item: &Item) -> Result<bool, StoreError> {
+        let at = key.as_str().strip_prefix(keys::HELD);
+        let Some(at) = at.and_then(|at| Uuid::try_parse(at).ok()) else { return Ok(false) };
+        let reader = ItemReader::new(item)?;
+        reader.key()?;
+        self.held.insert(at);
+        if self.held_changes.add(item) { Ok(true) } else { Err(reader.corrupt("item")) }
     }
 
     fn user(&mut self, key: &Key, user: &Resource) {

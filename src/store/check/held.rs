@@ -161,26 +161,23 @@ impl Check<'_> {
         if *said > 0 {
             as_read.push((HELD, number(said)));
         }
-        let condition = match counter.id {
-            Some(id) => {
-                as_read.extend([("id", text(id.to_string())), ("version", number(version))]);
-                if *real > 0 {
-                    change.set.push((HELD.to_owned(), number(real)));
-                } else {
-                    change.remove.push(HELD);
-                }
-                Condition::Equal(as_read)
+        let condition = if let Some(id) = counter.id {
+            as_read.extend([("id", text(id.to_string())), ("version", number(version))]);
+            if *real > 0 {
+                change.set.push((HELD.to_owned(), number(real)));
+            } else {
+                change.remove.push(HELD);
             }
-            None => {
-                // An addition: each of its other moves comes with a change.
-                let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-                change.add.push((HELD, signed(*real).saturating_sub(signed(*said))));
-                change.set.push(("v".to_owned(), number(FORMAT)));
-                match (as_read.is_empty(), is_there) {
-                    (false, _) => Condition::Equal(as_read),
-                    (true, true) => Condition::Present,
-                    (true, false) => Condition::Absent,
-                }
+            Condition::Equal(as_read)
+        } else {
+            // An addition: each of its other moves comes with a change.
+            let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+            change.add.push((HELD, signed(*real).saturating_sub(signed(*said))));
+            change.set.push(("v".to_owned(), number(FORMAT)));
+            match (as_read.is_empty(), is_there) {
+                (false, _) => Condition::Equal(as_read),
+                (true, true) => Condition::Present,
+                (true, false) => Condition::Absent,
             }
         };
         let (moment, tenant) = ((self.moments)(), self.tenant.as_str());

@@ -87,7 +87,7 @@ fn there(partition: &BTreeMap<String, Item>) -> World {
         };
         match key.split('#').collect::<Vec<_>>().as_slice() {
             ["user", _] => {
-                drop(world.resources.insert(string(item, "id"), known("User", "userName")))
+                drop(world.resources.insert(string(item, "id"), known("User", "userName")));
             }
             ["group", id] => {
                 world.resources.insert((*id).to_owned(), known("Group", "displayName"));
@@ -197,7 +197,7 @@ fn differences(rows: &[Row], there: &World) -> Vec<String> {
         match concluded.resources.get(id) {
             None => wrong.push(format!("{id} is there, and the log does not say so: {known:?}")),
             Some(told) if told != known => {
-                wrong.push(format!("{id} is {known:?}, and told is {told:?}"))
+                wrong.push(format!("{id} is {known:?}, and told is {told:?}"));
             }
             Some(_) => {}
         }
@@ -336,8 +336,8 @@ async fn pages(store: &Store, moments: &Moments, tenant: &TenantId) -> Vec<Shown
         assert!(rows.len() <= LOG_ROWS_PER_PAGE);
         shown.extend(rows);
         let links = text.split("href=\"").skip(1);
-        let older = links.map(|link| link.split('>').next().unwrap_or_default());
-        let Some(older) = older.filter(|link| link.contains("rel=\"next\"")).next() else {
+        let mut older = links.map(|link| link.split('>').next().unwrap_or_default());
+        let Some(older) = older.find(|link| link.contains("rel=\"next\"")) else {
             return shown;
         };
         target = older.split('"').next().unwrap_or_default().replace("&#38;", "&");
@@ -415,7 +415,9 @@ async fn agrees(below: Option<Switch>, seed: u64) -> (Vec<Row>, World) {
         counted(texts)
     };
     let mut told = by_text(&log);
-    by_text(&lost).into_iter().for_each(|(text, count)| *told.entry(text).or_default() += count);
+    for (text, count) in by_text(&lost) {
+        *told.entry(text).or_default() += count;
+    }
     assert_eq!(beyond(&noted(&report), &told), BTreeMap::new(), "seed {seed}: not in the log");
     (rows, there)
 }

@@ -250,7 +250,9 @@ fn counted() -> BTreeMap<&'static str, Counts> {
         for (condition, alarm) in resources(yaml, "AWS::CloudWatch::Alarm") {
             add(condition, is_nested, looked_at(alarm).len(), 0);
         }
-        filtered(yaml).iter().for_each(|(condition, _)| add(condition, is_nested, 0, 1));
+        for (condition, _) in filtered(yaml) {
+            add(condition, is_nested, 0, 1);
+        }
     }
     // The function that writes these is there with AlarmEmail only.
     assert_eq!(template.text("Resources/WatchFunction/Condition"), "HasAlarms");
