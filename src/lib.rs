@@ -21,6 +21,8 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "cli")]
+pub mod cost;
+#[cfg(feature = "cli")]
 pub mod demo;
 #[cfg(feature = "cli")]
 pub mod feed;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::brake::BrakeArguments;
+use super::cost::CostArguments;
 pub(super) use super::feed_args::{ChangesArguments, JournalArguments};
 pub(super) use super::insight_args::{HealthArguments, LogArguments, WhyArguments};
 use super::portal::PortalArguments;
@@ -83,6 +84,8 @@ pub(super) enum Command {
     Export(ExportArguments),
     /// Print documents for your customers
     Docs(DocsArguments),
+    /// What a stack costs a month with so many people
+    Cost(CostArguments),
     /// Rehearse: play Entra's sync cycles against an endpoint, and compare what is there with what should be
     Simulate(Box<SimulateArguments>),
 }

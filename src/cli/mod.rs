@@ -9,6 +9,7 @@ mod args;
 mod brake;
 mod changes;
 mod check;
+mod cost;
 mod demo;
 mod docs;
 mod export;
@@ -147,6 +148,7 @@ async fn dispatch(
         Some(Command::Import(import)) => import::run(import, host, out).await,
         Some(Command::Export(export)) => export::run(export, host, out).await,
         Some(Command::Docs(docs)) => docs::run(&docs, out),
+        Some(Command::Cost(cost)) => cost::run(&cost, out),
         Some(Command::Simulate(simulate)) => simulate::run(*simulate, host, out).await,
     }
 }

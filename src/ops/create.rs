@@ -19,16 +19,16 @@ pub async fn create(call: &Call<'_>, kind: Kind, body: &Value) -> Result<Reply, 
     let members = memberships::take(kind, &mut document, body)?.unwrap_or_default();
     let members = memberships::bounded(MemberChange::adding(&members))?.add;
     let resource = Resource::new(kind, document, call.moment);
-    match call.store.create(&call.cx(), &resource, &members).await {
-        Ok(()) => {}
+    let members = match call.store.create(&call.cx(), &resource, &members).await {
+        Ok(members) => members,
         Err(StoreError::Taken(field)) => {
             let name = name_of(field, &resource).map(ToOwned::to_owned);
             return Err(explain_taken(call, field, name.as_deref()).await);
         }
         Err(error) => return Err(error.into()),
-    }
+    };
     Ok(Reply::Created {
-        body: represent::represent_written(call, &resource).await,
+        body: represent::represent_created(call, &resource, members.as_deref()).await,
         location: resource.location(resource_type, call.base),
         version: resource.version,
     })

@@ -14,11 +14,11 @@ pub async fn delete(call: &Call<'_>, kind: Kind, id: &str) -> Result<Reply, Fail
     let id = ResourceId::parse(id).ok_or_else(|| not_found(kind))?;
     until_current(call, || {
         async {
-            let found = call.store.get(&call.cx(), kind, id).await?;
-            let resource = found.ok_or_else(|| not_found(kind))?;
-            call.preconditions.check(&resource)?;
-            let deleted = call.store.delete(&call.cx(), &resource).await;
-            deleted.map_err(|error| Retry::of_write(error, &resource))?;
+            let found = call.store.get_whole(&call.cx(), kind, id).await?;
+            let whole = found.ok_or_else(|| not_found(kind))?;
+            call.preconditions.check(&whole.resource)?;
+            let deleted = call.store.delete(&call.cx(), &whole).await;
+            deleted.map_err(|error| Retry::of_write(error, &whole.resource))?;
             Ok(Reply::NoContent { version: None })
         }
         .boxed()

@@ -97,6 +97,23 @@ pub(super) async fn represent_written(call: &Call<'_>, resource: &Resource) -> V
     Value::Object(call.projection.apply(resource_type, whole))
 }
 
+/// The representation of what was just created, with these members: nobody else knows its id yet, so there is nothing to
+/// read. Where they are not known, they are read.
+pub(super) async fn represent_created(
+    call: &Call<'_>,
+    resource: &Resource,
+    members: Option<&[Member]>,
+) -> Value {
+    let Some(members) = members else { return represent_written(call, resource).await };
+    let resource_type = call.resource_type(resource.kind);
+    let mut whole = resource.to_value(resource_type, call.base);
+    if let Some(name) = resource.kind.stored_apart() {
+        let entries = members.iter().map(|member| member_entry(call, member)).collect();
+        insert(&mut whole, name, entries);
+    }
+    Value::Object(call.projection.apply(resource_type, whole))
+}
+
 /// 200 with the representation of what was just written.
 pub(super) async fn written(call: &Call<'_>, resource: &Resource) -> Reply {
     let location = resource.location(call.resource_type(resource.kind), call.base);

@@ -2,10 +2,10 @@
 //! them afterwards.
 
 use super::brake::Form;
-use super::item::{ItemReader, key_of, key_of_resource, number, text};
+use super::item::{key_of, key_of_resource, number, text};
 use super::journal::Entry;
 use super::keys::Key;
-use super::resources::at_version;
+use super::resources::{Whole, at_version};
 use super::trace::Trace;
 use super::work::{Pairs, Work};
 use super::write::{Cancelled, Condition, Role};
@@ -23,8 +23,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Stale`] when it is no longer as it was read, a membership added meanwhile included.
-    pub async fn delete(&self, cx: &Cx<'_>, resource: &Resource) -> Result<(), StoreError> {
-        let memberships = self.memberships(cx, resource).await?;
+    pub async fn delete(&self, cx: &Cx<'_>, read: &Whole) -> Result<(), StoreError> {
+        let Whole { resource, memberships } = read;
+        let memberships = *memberships;
         let mut pairs = Pairs::default();
         if resource.kind == Kind::Group || memberships > 0 {
             pairs = self.pairs_of(cx, resource.kind, resource.id, PAIRS_LISTED).await?;
@@ -104,16 +105,5 @@ impl Store {
             Ok(())
         })
         .await
-    }
-
-    /// The number that each add of a membership moves, as it is before the memberships are listed.
-    async fn memberships(&self, cx: &Cx<'_>, resource: &Resource) -> Result<u64, StoreError> {
-        let key = match resource.kind {
-            Kind::User => Key::id(resource.id),
-            Kind::Group => Key::group(resource.id),
-        };
-        let item = self.get_key(cx.moment, cx.tenant.as_str(), &key).await?;
-        let item = item.ok_or(StoreError::Stale)?;
-        ItemReader::new(&item)?.number("memberships")
     }
 }

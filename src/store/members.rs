@@ -85,6 +85,12 @@ impl Members {
         self.add.is_empty() && self.remove.is_empty()
     }
 
+    /// Those that come, in the order in which a group's members are read: that of their ids.
+    pub(super) fn as_read(mut self) -> Vec<Member> {
+        self.add.sort_unstable_by_key(|member| member.id);
+        self.add
+    }
+
     /// The ids that come.
     pub(super) fn added(&self) -> Vec<ResourceId> {
         self.add.iter().map(|member| member.id).collect()

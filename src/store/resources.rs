@@ -11,7 +11,7 @@ use super::item::{self, Item, ItemReader, bare, key_of, key_of_resource, number,
 use super::journal::{Entry, Event};
 use super::keys::{self, Key};
 use super::matches;
-use super::members::{MemberChange, Members};
+use super::members::{Member, MemberChange, Members};
 use super::trace::Trace;
 use super::write::{Cancelled, Change, Condition, Role, Transaction};
 use super::{Cx, Store, StoreError};
@@ -36,8 +36,18 @@ pub(super) struct Step<'a> {
     pub(super) event: Event,
 }
 
+/// A resource as it was read to be deleted.
+#[derive(Clone, Debug)]
+pub struct Whole {
+    /// The resource.
+    pub resource: Resource,
+    /// The number that each add of a membership moves: a delete is conditioned on it.
+    pub(super) memberships: u64,
+}
+
 impl Store {
-    /// Stores a new resource with its members.
+    /// Stores a new resource with its members, and returns them in the order in which they are read; `None` where they
+    /// came in several transactions, so that some may have left again.
     ///
     /// # Errors
     /// [`StoreError::Taken`] when its name is taken; [`StoreError::Refused`] when a member is not there.
@@ -46,10 +56,11 @@ impl Store {
         cx: &Cx<'_>,
         resource: &Resource,
         members: &[ResourceId],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Vec<Member>>, StoreError> {
         check_name(resource.kind, &resource.document)?;
         if members.len() > MEMBERS_PER_TRANSACTION {
-            return self.create_large_group(cx, resource, members).await;
+            self.create_large_group(cx, resource, members).await?;
+            return Ok(None);
         }
         let mut members = Members::assumed(resource.id, MemberChange::adding(members))?;
         loop {
@@ -64,7 +75,7 @@ impl Store {
                 })
                 .await;
             match done {
-                Ok(()) => return Ok(()),
+                Ok(()) => return Ok(Some(members.as_read())),
                 Err(cancelled) => {
                     self.settle(cx, resource.kind, &mut members, cancelled).await?;
                 }
@@ -107,10 +118,36 @@ impl Store {
         kind: Kind,
         id: ResourceId,
     ) -> Result<Option<Resource>, StoreError> {
+        Ok(self.resolve(cx, kind, id).await?.map(|(resource, _)| resource))
+    }
+
+    /// As [`Store::get`], for who is to delete it: beside it the number that each add of a membership moves, as it was
+    /// before its memberships can be listed.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn get_whole(
+        &self,
+        cx: &Cx<'_>,
+        kind: Kind,
+        id: ResourceId,
+    ) -> Result<Option<Whole>, StoreError> {
+        let Some((resource, counted)) = self.resolve(cx, kind, id).await? else { return Ok(None) };
+        let memberships = ItemReader::new(&counted)?.number("memberships")?;
+        Ok(Some(Whole { resource, memberships }))
+    }
+
+    /// The resource with that id, and the item that counts its memberships: of a user the id item, which is read first.
+    async fn resolve(
+        &self,
+        cx: &Cx<'_>,
+        kind: Kind,
+        id: ResourceId,
+    ) -> Result<Option<(Resource, Item)>, StoreError> {
         let tenant = cx.tenant.as_str();
         if kind == Kind::Group {
             let found = self.get_key(cx.moment, tenant, &Key::group(id)).await?;
-            return found.as_ref().map(item::resource).transpose();
+            return found.map(|item| Ok((item::resource(&item)?, item))).transpose();
         }
         for _ in 0..RESOLVE_ATTEMPTS_MAX {
             let Some(id_item) = self.get_key(cx.moment, tenant, &Key::id(id)).await? else {
@@ -120,7 +157,7 @@ impl Store {
             if let Some(found) = self.get_key(cx.moment, tenant, &key).await? {
                 let resource = item::resource(&found)?;
                 if resource.id == id {
-                    return Ok(Some(resource));
+                    return Ok(Some((resource, id_item)));
                 }
             }
             // A rename came in between: only a missing id item means that the person is not there.

@@ -30,6 +30,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::app::App;
+use crate::cost::bill::Bill;
 
 /// How long a transaction holds its items, in milliseconds.
 const HELD_MS: std::ops::RangeInclusive<u64> = 5..=15;
@@ -162,6 +163,11 @@ impl Proxy {
         self.state.always.lock().unwrap().insert(operation.to_owned(), step);
     }
 
+    /// From now on DynamoDB throttles each call that is about that tenant's items.
+    pub(crate) fn throttle_tenant(&self, name: &str) {
+        *self.state.throttled.lock().unwrap() = Some(format!("{{\"S\":\"{name}\"}}"));
+    }
+
     /// From now on each call takes so much longer.
     pub(crate) fn slow_down(&self, by: Duration) {
         *self.state.latency.lock().unwrap() = by;
@@ -178,9 +184,15 @@ impl Proxy {
         self.state.calls.lock().unwrap().clone()
     }
 
+    /// What the calls were billed that were answered since the start, or since they were last forgotten.
+    pub(crate) fn bills(&self) -> Vec<Bill> {
+        self.state.bills.lock().unwrap().clone()
+    }
+
     /// Begins to count anew.
     pub(crate) fn forget_calls(&self) {
         self.state.calls.lock().unwrap().clear();
+        self.state.bills.lock().unwrap().clear();
     }
 
     /// How many transactions were cancelled because another one held an item.
@@ -200,7 +212,9 @@ struct State {
     tokens: Mutex<HashMap<String, Option<Bytes>>>,
     scripts: Mutex<HashMap<String, VecDeque<Step>>>,
     always: Mutex<HashMap<String, Step>>,
+    throttled: Mutex<Option<String>>,
     calls: Mutex<Vec<String>>,
+    bills: Mutex<Vec<Bill>>,
     conflicts: AtomicUsize,
 }
 
@@ -236,6 +250,9 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answere
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
+    if state.throttles(&body) {
+        return Ok(error(400, "ThrottlingException", &json!({})));
+    }
     let step = state.next(&operation);
     match &step {
         Step::Pass | Step::FailAfter | Step::LoseAnswer => {}
@@ -253,10 +270,17 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Answere
     let request = Request::from_parts(head, Full::new(body));
     // In a task of its own: what DynamoDB has begun goes on when the client has gone.
     let going = tokio::spawn(async move {
-        match operation.as_str() {
+        let answered = match operation.as_str() {
             "TransactWriteItems" => state.transact(request, &parsed).await,
             _ => state.forward(request).await,
+        }?;
+        let body = answered.body().clone().collect().await.map_err(|_| Dropped)?.to_bytes();
+        if operation.ends_with("Item") || operation.ends_with("Items") || operation == "Query" {
+            let call = describe(&operation, &parsed);
+            let bill = Bill::new(call, &parsed, answered.status().as_u16(), &body);
+            state.bills.lock().unwrap().push(bill);
         }
+        Ok(answered)
     });
     let answered = going.await.map_err(|_| Dropped)??;
     match step {
@@ -283,7 +307,9 @@ impl State {
             tokens: Mutex::default(),
             scripts: Mutex::default(),
             always: Mutex::default(),
+            throttled: Mutex::default(),
             calls: Mutex::default(),
+            bills: Mutex::default(),
             conflicts: AtomicUsize::new(0),
         }
     }
@@ -293,6 +319,13 @@ impl State {
         let scripted = scripts.get_mut(operation).and_then(VecDeque::pop_front);
         let always = || self.always.lock().unwrap().get(operation).cloned();
         scripted.or_else(always).unwrap_or(Step::Pass)
+    }
+
+    fn throttles(&self, body: &Bytes) -> bool {
+        let throttled = self.throttled.lock().unwrap();
+        throttled.as_ref().is_some_and(|tenant| {
+            body.windows(tenant.len()).any(|found| found == tenant.as_bytes())
+        })
     }
 
     /// A transaction as DynamoDB runs it: it holds its items, and a token that has been used repeats no effect.

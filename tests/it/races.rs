@@ -112,7 +112,8 @@ pub(crate) async fn crowd(app: &App, how_many: usize) -> Vec<String> {
     ids
 }
 
-fn with(item: &Item, changes: &[(&str, &String)]) -> Item {
+/// An item with other values.
+pub(crate) fn with(item: &Item, changes: &[(&str, &String)]) -> Item {
     let mut item = item.clone();
     for (name, value) in changes {
         item.insert((*name).to_owned(), AttributeValue::S((*value).clone()));
@@ -120,7 +121,8 @@ fn with(item: &Item, changes: &[(&str, &String)]) -> Item {
     item
 }
 
-async fn put_all(app: &App, items: Vec<Item>) {
+/// Writes items past the endpoint.
+pub(crate) async fn put_all(app: &App, items: Vec<Item>) {
     let (client, table) = (client(app), &app.store().tables().directory);
     for batch in items.chunks(BATCH) {
         let put = |item: &Item| PutRequest::builder().set_item(Some(item.clone())).build();
