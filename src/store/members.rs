@@ -86,7 +86,7 @@ impl Members {
     }
 
     /// Those that come, in the order in which a group's members are read: that of their ids.
-    pub(super) fn as_read(mut self) -> Vec<Member> {
+    pub(super) fn in_order(mut self) -> Vec<Member> {
         self.add.sort_unstable_by_key(|member| member.id);
         self.add
     }

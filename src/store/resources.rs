@@ -75,7 +75,7 @@ impl Store {
                 })
                 .await;
             match done {
-                Ok(()) => return Ok(Some(members.as_read())),
+                Ok(()) => return Ok(Some(members.in_order())),
                 Err(cancelled) => {
                     self.settle(cx, resource.kind, &mut members, cancelled).await?;
                 }

@@ -48,9 +48,10 @@ fn operation(call: &str) -> &str {
 /// Not a number where a call did not ask for it.
 fn consumed(answer: &Value) -> f64 {
     let of = |capacity: &Value| capacity["CapacityUnits"].as_f64();
-    match &answer["ConsumedCapacity"] {
-        Value::Array(tables) => tables.iter().map(|table| of(table).unwrap_or(f64::NAN)).sum(),
-        capacity => of(capacity).unwrap_or(f64::NAN),
+    let capacity = &answer["ConsumedCapacity"];
+    match capacity.as_array() {
+        Some(tables) => tables.iter().map(|table| of(table).unwrap_or(f64::NAN)).sum(),
+        None => of(capacity).unwrap_or(f64::NAN),
     }
 }
 
