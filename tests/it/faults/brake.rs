@@ -168,7 +168,8 @@ pub(super) fn settlements() -> Vec<Operation> {
             much_held(stage);
             let by = (&stage.tenant, "portal:l1");
             let moment = stage.moment(0);
-            now(brake::decide(stage.store(), &moment, by, decision)).expect("noted");
+            let decided = (decision, moment.mint_uuid());
+            now(brake::decide(stage.store(), &moment, by, decided)).expect("noted");
             Act::Job
         };
         formed(Form::Settled, large(name, 200, prepare))
