@@ -330,5 +330,6 @@ pub const LOG_ROWS_PER_PAGE: usize = 50;
 /// Cycles that the portal's health page shows, the newest ones.
 pub const CYCLES_SHOWN: usize = 20;
 
-/// Pause in seconds after which the portal's page that waits for the identity provider's first call is loaded again.
+/// Pause in seconds after which the portal's page that waits for the identity provider's calls is loaded again.
 pub const WAITING_PAUSE_SECONDS: u32 = 5;
+

@@ -8,7 +8,7 @@ use crate::auth::TokenSecret;
 use crate::limits::{TOKEN_ROW_KEPT_DAYS, TOKENS_MAX};
 use crate::moment::{Moment, Timestamp};
 use crate::store::journal::Event;
-use crate::store::tenants::token_used;
+use crate::store::tenants::TokenUse;
 use crate::store::tokens::{NewToken, TokenInfo};
 use crate::store::{Cx, Store, StoreError, TenantId};
 
@@ -103,6 +103,8 @@ pub struct Token {
     pub info: TokenInfo,
     /// Whether it opens the door now.
     pub state: State,
+    /// When calls came with it, and what came of them.
+    pub calls: TokenUse,
     /// When it was last used, to about a minute; never, or before that was noted, when `None`.
     pub last_used: Option<Timestamp>,
     /// It ends within so many days: 60, 30 or 7. None when it is dead, or its end is far.
@@ -335,8 +337,9 @@ pub(super) async fn of(store: &Store, cx: &Cx<'_>) -> Result<Vec<Token>, AdminEr
             State::Alive => warning(info.valid_until, now),
             State::Expired | State::Revoked => None,
         };
-        let last_used = times.get(&token_used(&info.id)).copied();
-        Token { state, last_used, ends_within_days, safe_to_revoke: false, info }
+        let calls = TokenUse::of(&times, &info.id);
+        let last_used = calls.last();
+        Token { state, calls, last_used, ends_within_days, safe_to_revoke: false, info }
     };
     let mut tokens: Vec<Token> = infos.into_iter().map(token).collect();
     let safe: Vec<bool> = tokens.iter().map(|token| is_silent(token, &tokens, now)).collect();

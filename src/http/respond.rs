@@ -59,10 +59,13 @@ async fn serve(
     line.tenant = Some(caller.tenant().to_string());
     line.token = Some(caller.token().to_owned());
     if let Err(failure) = admit(app, caller, moment) {
-        if failure.error.kind() == ErrorKind::TooManyRequests {
+        let seen = if failure.error.kind() == ErrorKind::TooManyRequests {
             app.traffic.add(moment, caller.tenant(), caller.token(), &traffic::throttled());
-        }
-        note_bounced(app, caller, moment).await;
+            Seen::Throttled
+        } else {
+            Seen::Bounced
+        };
+        note_bounced(app, caller, moment, seen).await;
         return fail(failure, line);
     }
     let base_path = app.config.base_path.as_str();
@@ -70,7 +73,7 @@ async fn serve(
     let route = match Route::parse(base_path, &request.method, &path) {
         Ok(route) => route,
         Err(lost) => {
-            note_bounced(app, caller, moment).await;
+            note_bounced(app, caller, moment, Seen::Bounced).await;
             return fail_lost(&lost, base_path, line);
         }
     };
@@ -234,14 +237,14 @@ async fn note_traffic(app: &App, cx: &Cx<'_>, caller: &Caller) {
 }
 
 /// Notes that a call was sent away at the door. A tenant that is being deleted gets no more items.
-async fn note_bounced(app: &App, caller: &Caller, moment: &Moment) {
+async fn note_bounced(app: &App, caller: &Caller, moment: &Moment, seen: Seen) {
     let deleting = caller.settings().status == Status::Deleting;
     let (tenant, token) = (caller.tenant(), caller.token());
     if deleting {
         return;
     }
-    if app.activity.is_due(moment, tenant, token, Seen::Bounced) {
-        drop(app.store.note_activity(&caller.cx(moment), attributes(Seen::Bounced)).await);
+    if app.activity.is_due(moment, tenant, token, seen) {
+        drop(app.store.note_activity(&caller.cx(moment), attributes(seen)).await);
     }
     note_traffic(app, &caller.cx(moment), caller).await;
 }

@@ -327,7 +327,7 @@ impl Store {
         let as_read = at_version(step.before);
         if old == new {
             let attributes = item::attributes(cx.settings, step.after, t)?;
-            let remove = item::absent(&attributes);
+            let remove = item::absent(&attributes).into_iter().map(Into::into).collect();
             let change = Change { set: attributes.into_iter().collect(), add: Vec::new(), remove };
             return t.update(Role::Own, table, key_of(tenant, &old), change, as_read);
         }

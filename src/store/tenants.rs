@@ -84,23 +84,70 @@ impl Store {
     }
 
     /// Notes that the tenant was called: `what` is `lastCall`, `lastProbe` or `lastRefusal`. The caller sees to it that
-    /// this is done at most once a minute.
+    /// this is done at most once a minute, and when what comes of the calls changes.
     ///
     /// # Errors
     /// As any write; the caller ignores it.
-    pub async fn note_activity(&self, cx: &Cx<'_>, what: &[&str]) -> Result<(), StoreError> {
+    pub async fn note_activity(
+        &self,
+        cx: &Cx<'_>,
+        (what, came): (&[&str], CameOf),
+    ) -> Result<(), StoreError> {
         let now = text(cx.moment.now().to_string());
-        let mut set = vec![("v".to_owned(), number(FORMAT)), (token_used(cx.actor), now.clone())];
+        let (set_too, remove) = match came {
+            // What is right needs no second attribute: the item stays small.
+            CameOf::LetIn => (token_used(cx.actor), vec![token_refused(cx.actor).into()]),
+            CameOf::Refused => (token_refused(cx.actor), Vec::new()),
+        };
+        let mut set = vec![("v".to_owned(), number(FORMAT)), (set_too, now.clone())];
         set.extend(what.iter().map(|name| ((*name).to_owned(), now.clone())));
-        let change = Change { set, ..Change::default() };
+        let change = Change { set, remove, ..Change::default() };
         let (tenant, key) = (cx.tenant.as_str(), Key::activity());
         self.update_alone(cx.moment, tenant, &key, change, Condition::Any).await.map(|_| ())
     }
 }
 
-/// The attribute of the activity item that says when a token was last used.
-pub fn token_used(token: &str) -> String {
+/// What came of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CameOf {
+    /// It was done.
+    LetIn,
+    /// It was refused: by what it asked for, or at the door.
+    Refused,
+}
+
+/// When calls came with a token, to about a minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenUse {
+    /// When one was last let in.
+    pub let_in: Option<Timestamp>,
+    /// When the last one came, if it was refused.
+    pub refused: Option<Timestamp>,
+}
+
+impl TokenUse {
+    /// What the times of the activity item say of a token.
+    pub fn of(times: &HashMap<String, Timestamp>, token: &str) -> Self {
+        let let_in = times.get(&token_used(token)).copied();
+        let refused = times.get(&token_refused(token)).copied();
+        // A version that does not know of refusals leaves theirs where it is.
+        Self { let_in, refused: refused.filter(|at| let_in.is_none_or(|let_in| let_in <= *at)) }
+    }
+
+    /// When the last one came, whatever came of it.
+    pub fn last(self) -> Option<Timestamp> {
+        self.let_in.max(self.refused)
+    }
+}
+
+/// The attribute of the activity item that says when a call with a token was last let in.
+fn token_used(token: &str) -> String {
     format!("used:{token}")
+}
+
+/// The one that says when it was refused, until one is let in.
+fn token_refused(token: &str) -> String {
+    format!("refused:{token}")
 }
 
 /// The key of a tenant's row in the registry.

@@ -90,7 +90,7 @@ impl Store {
         for (name, time) in times {
             match time {
                 Some(time) => change.set.push((name.to_owned(), text(time.to_string()))),
-                None => change.remove.push(name),
+                None => change.remove.push(name.into()),
             }
         }
         let as_read = before.map_or(Condition::Absent, |before| {

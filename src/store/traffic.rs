@@ -205,7 +205,7 @@ pub struct Denied {
 /// When a tenant was last seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
-    /// The times by their names: `lastCall`, `lastProbe`, `lastRefusal`, and when each token was last used.
+    /// The times by their names: `lastCall`, `lastProbe`, `lastRefusal`, and of each token when it was last let in and refused.
     pub times: HashMap<String, Timestamp>,
     /// The last token that was refused.
     pub denied: Option<Denied>,

@@ -3,6 +3,7 @@
 //! The SDK does not retry `TransactionCanceled`: conflicts are retried here until a deadline, with full jitter and a new
 //! token per attempt. What became of an attempt whose answer was lost is found out in `trace`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
@@ -221,7 +222,7 @@ pub(super) struct Change {
     /// Numbers that are moved.
     pub(super) add: Vec<(&'static str, i64)>,
     /// Attributes that go.
-    pub(super) remove: Vec<&'static str>,
+    pub(super) remove: Vec<Cow<'static, str>>,
 }
 
 /// DynamoDB's expressions with their placeholders: names are always placeholders, because many words are reserved.
@@ -269,7 +270,7 @@ impl Expression {
             format!("{name} {}", self.value(number(by)))
         });
         let add: Vec<String> = add.collect();
-        let remove: Vec<String> = change.remove.into_iter().map(|name| self.name(name)).collect();
+        let remove: Vec<String> = change.remove.into_iter().map(|name| self.name(&name)).collect();
         let clauses = [("SET", set), ("ADD", add), ("REMOVE", remove)];
         let clauses = clauses.into_iter().filter(|(_, terms)| !terms.is_empty());
         let clauses = clauses.map(|(word, terms)| format!("{word} {}", terms.join(", ")));

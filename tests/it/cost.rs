@@ -241,20 +241,16 @@ async fn activity_is_written_once_a_minute_and_a_refusal_at_once() {
     // Not at the end of a stretch of time: what waits from before it is a note of its own.
     let until_the_next = 600 - app.moment().now().unix_seconds().rem_euclid(600);
     app.clock().advance(Duration::from_secs(until_the_next.unsigned_abs()));
-    let config = ("GET", "/ServiceProviderConfig", Value::Null);
+    let config = || ("GET", "/ServiceProviderConfig", Value::Null);
     // When the tenant was seen, and how often it asked for what.
     let noted = "GetItem secret, UpdateItem activity, UpdateItem traffic";
-    assert_eq!(cost(&app, &proxy, config.clone()).await, noted, "the first call");
-    assert_eq!(cost(&app, &proxy, config.clone()).await, "GetItem secret");
+    assert_eq!(cost(&app, &proxy, config()).await, noted, "the first call");
+    assert_eq!(cost(&app, &proxy, config()).await, "GetItem secret");
     app.clock().advance(Duration::from_secs(6));
     let soon = "GetItem secret, UpdateItem traffic";
-    assert_eq!(
-        cost(&app, &proxy, config.clone()).await,
-        soon,
-        "a small directory's cycle is short"
-    );
+    assert_eq!(cost(&app, &proxy, config()).await, soon, "a small directory's cycle is short");
     app.clock().advance(Duration::from_secs(61));
-    assert_eq!(cost(&app, &proxy, config).await, noted, "a minute later");
+    assert_eq!(cost(&app, &proxy, config()).await, noted, "a minute later");
     user(&app, "ida@ex.test").await;
     proxy.forget_calls();
     app.call("POST", "/Users", json!({"userName": "IDA@ex.test"})).await.expect(409);
@@ -264,6 +260,21 @@ async fn activity_is_written_once_a_minute_and_a_refusal_at_once() {
     proxy.forget_calls();
     app.call("GET", "/Users?filter=nothing", Value::Null).await.expect(400);
     assert_eq!(proxy.calls().join(", "), "GetItem secret, UpdateItem activity");
+    // What is let in behind it is news, and then nothing is for a minute; so it is with what is sent away at the door.
+    let nowhere = ("GET", "/Persons", Value::Null);
+    let flip = "GetItem secret, UpdateItem activity";
+    for (what, (method, target, body), status, calls) in [
+        ("let in", config(), 200, flip),
+        ("let in again", config(), 200, "GetItem secret"),
+        ("sent away", nowhere.clone(), 404, flip),
+        ("sent away again", nowhere, 404, "GetItem secret"),
+        ("let in", config(), 200, flip),
+        ("let in again", config(), 200, "GetItem secret"),
+    ] {
+        proxy.forget_calls();
+        app.call(method, target, body).await.expect(status);
+        assert_eq!(proxy.calls().join(", "), calls, "{what}");
+    }
     // A stranger's token writes nothing.
     proxy.forget_calls();
     let stranger = app.token().replace(|c: char| c.is_ascii_digit(), "0");

@@ -6,6 +6,7 @@ mod forms;
 mod held;
 mod journey;
 mod links;
+mod seen;
 
 use std::cell::RefCell;
 

@@ -22,7 +22,7 @@ use crate::scim::catalog::Kind;
 use crate::store::brake::BrakeState;
 use crate::store::feed::{Change, position};
 use crate::store::settings::Status;
-use crate::store::tenants::token_used;
+use crate::store::tenants::TokenUse;
 use crate::store::tokens::TokenInfo;
 use crate::store::traffic::{Activity, Denied, Slot};
 use crate::store::{Cx, Store, StoreError, TenantId};
@@ -241,7 +241,7 @@ pub async fn read(
     let now = moment.now();
     let Activity { times, denied } = store.activity_and_denial(moment, tenant).await?;
     let time = |name: &str| times.get(name).copied();
-    let used = |token: &TokenInfo| times.get(&token_used(&token.id)).copied();
+    let used = |token: &TokenInfo| TokenUse::of(&times, &token.id).last();
     let tokens = store.token_infos(&cx).await?.into_iter().map(|token| TokenFact {
         last_used: used(&token),
         id: token.id,

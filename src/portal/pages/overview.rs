@@ -12,6 +12,7 @@ use crate::portal::answer::{Frame, Stop};
 use crate::portal::route::Page;
 use crate::store::portal::{Saml, SamlState};
 use crate::store::settings::Status;
+use crate::store::tenants::TokenUse;
 
 #[derive(Template)]
 #[template(path = "portal/overview.html")]
@@ -41,6 +42,9 @@ pub(in crate::portal) async fn show(visit: &Visit<'_>) -> Result<Response<Bytes>
     let read = health(visit.store(), visit.moment, visit.session.tenant()).await?;
     let health = read.ok_or_else(Stop::nothing_here)?;
     let saml = visit.store().saml(&visit.cx()).await?;
+    let times = visit.store().activity(&visit.cx()).await?;
+    let alive = health.tokens.iter().filter(|token| token.is_alive(health.now));
+    let calls: Vec<TokenUse> = alive.map(|token| TokenUse::of(&times, &token.id)).collect();
     // Whoever begins reads no findings: that nothing works yet is what the steps are for.
     let is_new = health.last_call.is_none() && health.users == 0;
     let findings = health.findings.iter().filter(|_| !is_new);
@@ -50,7 +54,7 @@ pub(in crate::portal) async fn show(visit: &Visit<'_>) -> Result<Response<Bytes>
         verdict: if is_new { Verdict::Waiting.word() } else { health.verdict.word() },
         is_fine: is_new || matches!(health.verdict, Verdict::Healthy | Verdict::Waiting),
         findings: findings.map(|finding| finding.sentence.clone()).collect(),
-        steps: steps(visit, &health, &saml),
+        steps: steps(visit, &health, (&saml, &calls)),
         users: health.users,
         last_call: health.last_call.map(|time| visit.ago(time)),
         until: When::new(visit.session.valid_until()),
@@ -78,11 +82,9 @@ fn in_sync(health: &Health) -> bool {
     health.verdict == Verdict::Healthy && has_people && health.last_call.is_some()
 }
 
-fn steps(visit: &Visit<'_>, health: &Health, saml: &Saml) -> Vec<Step> {
+fn steps(visit: &Visit<'_>, health: &Health, (saml, calls): (&Saml, &[TokenUse])) -> Vec<Step> {
     let status = visit.session.settings().status;
-    let alive = health.tokens.iter().filter(|token| token.is_alive(health.now)).count();
-    let used =
-        health.tokens.iter().any(|token| token.is_alive(health.now) && token.last_used.is_some());
+    let was_let_in = calls.iter().any(|calls| calls.let_in.is_some());
     vec![
         sign_in(saml, visit.portal.options().saml_first),
         Step {
@@ -102,8 +104,8 @@ fn steps(visit: &Visit<'_>, health: &Health, saml: &Saml) -> Vec<Step> {
         },
         Step {
             title: "Reveal the secret token",
-            is_done: alive > 0,
-            told: match alive {
+            is_done: !calls.is_empty(),
+            told: match calls.len() {
                 0 => "There is none yet. It is shown once.".to_owned(),
                 1 => "There is one.".to_owned(),
                 count => format!("There are {count}."),
@@ -113,18 +115,15 @@ fn steps(visit: &Visit<'_>, health: &Health, saml: &Saml) -> Vec<Step> {
         },
         Step {
             title: "Paste Tenant URL and token into your identity provider",
-            is_done: used,
+            is_done: was_let_in,
             told: "For Microsoft Entra ID, Okta, PingOne and JumpCloud, field by field.".to_owned(),
             path: "/connect",
             button: "What to paste",
         },
         Step {
             title: "Test the connection",
-            is_done: used,
-            told: match health.last_call {
-                None => "The identity provider has not called yet.".to_owned(),
-                Some(time) => format!("It last called at {}.", When::new(time).text),
-            },
+            is_done: was_let_in,
+            told: tested(health, calls),
             path: "/test",
             button: "Watch for the call",
         },
@@ -141,6 +140,17 @@ fn steps(visit: &Visit<'_>, health: &Health, saml: &Saml) -> Vec<Step> {
             button: "Health",
         },
     ]
+}
+
+/// What is known of the last call.
+fn tested(health: &Health, calls: &[TokenUse]) -> String {
+    let Some(time) = health.last_call else {
+        return "The identity provider has not called yet.".to_owned();
+    };
+    let last = calls.iter().max_by_key(|calls| calls.last());
+    let refused =
+        if last.is_some_and(|last| last.refused.is_some()) { ", and was refused" } else { "" };
+    format!("It last called at {}{refused}.", When::new(time).text)
 }
 
 fn sign_in(saml: &Saml, first: SamlFirst) -> Step {

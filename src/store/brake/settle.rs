@@ -277,7 +277,7 @@ impl Store {
         if count > 1 {
             change.add.push((HELD, -1));
         } else {
-            change.remove.push(HELD);
+            change.remove.push(HELD.into());
         }
         if let Some(last) = reader.change() {
             as_read.push((CHANGE, position_text(last)));
@@ -334,7 +334,7 @@ impl Store {
         if settled.done > 0 || settled.next.is_some() {
             return Ok(Some(settled));
         }
-        let remove = vec![DECISION, DECIDED_UP_TO, DECIDED_BY];
+        let remove = [DECISION, DECIDED_UP_TO, DECIDED_BY].map(Into::into).to_vec();
         let change = Change { remove, ..Change::default() };
         let same = Condition::Equal(vec![(DECIDED_UP_TO, position_text(until))]);
         self.update_alone(cx.moment, tenant, &key, change, same).await?;

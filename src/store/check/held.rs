@@ -166,7 +166,7 @@ impl Check<'_> {
             if *real > 0 {
                 change.set.push((HELD.to_owned(), number(real)));
             } else {
-                change.remove.push(HELD);
+                change.remove.push(HELD.into());
             }
             Condition::Equal(as_read)
         } else {

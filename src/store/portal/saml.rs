@@ -115,7 +115,7 @@ impl Saml {
         for (name, value) in optional {
             match value {
                 Some(value) => change.set.push((name.to_owned(), value)),
-                None => change.remove.push(name),
+                None => change.remove.push(name.into()),
             }
         }
         change
