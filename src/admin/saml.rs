@@ -39,7 +39,7 @@ pub async fn describe(
         };
         // The same file once more is no change.
         let unchanged = Saml { described_at: after.described_at, ..before.clone() } == after;
-        (!unchanged).then_some(after)
+        Ok((!unchanged).then_some(after))
     })
     .await
 }
@@ -55,7 +55,7 @@ pub async fn external(
 ) -> Result<Saml, AdminError> {
     change(store, moment, by, |before| {
         let after = Saml { state: SamlState::External, ..Saml::default() };
-        (before.state != SamlState::External).then_some(after)
+        Ok((before.state != SamlState::External).then_some(after))
     })
     .await
 }
@@ -69,21 +69,29 @@ pub async fn clear(
     moment: &Moment,
     by: (&TenantId, &str),
 ) -> Result<Saml, AdminError> {
-    change(store, moment, by, |before| (*before != Saml::default()).then(Saml::default)).await
+    change(store, moment, by, |before| Ok((*before != Saml::default()).then(Saml::default))).await
 }
 
-/// Notes that the team's app has seen somebody sign in. The app may say so each time: only the first is written.
+/// Notes that the team's app has seen somebody sign in. The app may say so each time: only the first is written. What is
+/// set up elsewhere stays so.
 ///
 /// # Errors
-/// When there is no such tenant, or it is being deleted.
+/// When there is no such tenant, nothing is known of its sign-in, or it is being deleted.
 pub async fn seen(
     store: &Store,
     moment: &Moment,
     by: (&TenantId, &str),
 ) -> Result<Saml, AdminError> {
+    let (tenant, _) = by;
     change(store, moment, by, |before| {
+        let state = match before.state {
+            // Otherwise SCIM could be switched on although nobody has said how people sign in.
+            SamlState::None => return Err(AdminError::NoSaml(tenant.clone())),
+            SamlState::External => SamlState::External,
+            SamlState::Described | SamlState::Seen => SamlState::Seen,
+        };
         let seen_at = Some(moment.now());
-        before.seen_at.is_none().then(|| Saml { state: SamlState::Seen, seen_at, ..before.clone() })
+        Ok(before.seen_at.is_none().then(|| Saml { state, seen_at, ..before.clone() }))
     })
     .await
 }
@@ -92,12 +100,12 @@ async fn change(
     store: &Store,
     moment: &Moment,
     by: (&TenantId, &str),
-    to: impl Fn(&Saml) -> Option<Saml>,
+    to: impl Fn(&Saml) -> Result<Option<Saml>, AdminError>,
 ) -> Result<Saml, AdminError> {
     with_settings_as(store, moment, by, async |cx| {
         not_deleting(cx.tenant, cx.settings)?;
         let before = store.saml(cx).await?;
-        let Some(after) = to(&before) else { return Ok(before) };
+        let Some(after) = to(&before)? else { return Ok(before) };
         store.set_saml(cx, &after).await?;
         Ok(after)
     })

@@ -1,6 +1,7 @@
 //! What the team's backend asks for.
 
 use http::{HeaderMap, Method};
+use scim_endpoint::admin::saml;
 use scim_endpoint::http::Request;
 use scim_endpoint::portal::{Api, Portal, answer_api};
 use serde_json::Value;
@@ -52,6 +53,28 @@ async fn a_backend_gets_a_link_and_says_that_somebody_has_signed_in() {
     );
     browser.get("/portal/sign-in").await.expect(200).says("Somebody has signed in");
     assert_eq!(json_of(&ask(&app, Api::Signed, links, "").await)["tenant_created"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_is_elsewhere_stays_there_and_one_that_nobody_has_set_up_is_not_seen() {
+    let app = App::start().await;
+    let seen = || (Method::POST, "/portal-api/tenants/acme/saml-seen");
+    let page = ask(&app, Api::Signed, seen(), "").await.expect(409);
+    assert!(json_of(&page)["error"].as_str().unwrap().contains("is not set up"));
+    let browser = Browser::opened(&app).await;
+    browser.submit("/portal/provisioning", &[("to", "off")]).await.expect(303);
+    browser.submit("/portal/provisioning", &[("to", "on")]).await.expect(409);
+    saml::external(app.store(), &app.moment(), (&app.tenant(), "scimctl")).await.unwrap();
+    for _ in 0..2 {
+        let answer = json_of(&ask(&app, Api::Signed, seen(), "").await.expect(200));
+        assert_eq!(answer["saml"], "external");
+        assert!(answer["seen_at"].is_string());
+    }
+    let page = browser.get("/portal/sign-in").await.expect(200);
+    page.says("set up elsewhere");
+    assert!(!page.text.contains("Check and keep"), "there is nothing to give");
+    browser.get("/portal/").await.expect(200).says("It is set up elsewhere");
+    browser.submit("/portal/provisioning", &[("to", "on")]).await.expect(303);
 }
 
 #[tokio::test(flavor = "multi_thread")]
