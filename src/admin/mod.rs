@@ -67,6 +67,8 @@ pub enum AdminError {
     TooManyLinks(TenantId),
     /// Its people's sign-in is not set up.
     NoSaml(TenantId),
+    /// It is set up elsewhere, as the team has said.
+    ExternalSaml(TenantId),
     /// A brake without a limit, or with one that it cannot have.
     Brake,
     /// So many of its changes are held back from the feed.
@@ -138,6 +140,7 @@ impl fmt::Display for AdminError {
             Self::NoLink(tenant, link) => f.write_str(&no_link(tenant, link)),
             Self::TooManyLinks(tenant) => f.write_str(&too_many_links(tenant)),
             Self::NoSaml(tenant) => f.write_str(&no_saml(tenant)),
+            Self::ExternalSaml(tenant) => f.write_str(&external_saml(tenant)),
             Self::Brake => f.write_str(&no_brake()),
             Self::Held(tenant, held) => f.write_str(&held_back(tenant, *held)),
             Self::Busy(tenant) => write!(
@@ -180,6 +183,12 @@ fn no_saml(tenant: &TenantId) -> String {
     )
 }
 
+fn external_saml(tenant: &TenantId) -> String {
+    format!(
+        "the sign-in of {tenant} is set up elsewhere; `scimctl tenant saml {tenant} --clear` takes that back"
+    )
+}
+
 impl Error for AdminError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
@@ -200,6 +209,7 @@ impl Error for AdminError {
             | Self::NoLink(..)
             | Self::TooManyLinks(_)
             | Self::NoSaml(_)
+            | Self::ExternalSaml(_)
             | Self::Brake
             | Self::Held(..)
             | Self::Busy(_) => None,

@@ -18,30 +18,52 @@ pub async fn describe(
     by: (&TenantId, &str),
     metadata: &Metadata,
 ) -> Result<Saml, AdminError> {
-    change(store, moment, by, |before| {
-        let entity_id = Some(metadata.entity_id.clone());
-        let sso_url = Some(metadata.sso_url.clone());
-        let same = before.entity_id == entity_id && before.sso_url == sso_url;
-        let seen_at = before.seen_at.filter(|_| same);
-        let certificates = metadata.certificates.iter().map(|certificate| SamlCertificate {
-            subject: certificate.subject.clone(),
-            fingerprint: certificate.fingerprint.clone(),
-            valid_until: certificate.valid_until,
-        });
-        let after = Saml {
-            state: if seen_at.is_some() { SamlState::Seen } else { SamlState::Described },
-            entity_id,
-            sso_url,
-            certificate_ends: Some(metadata.certificate_ends),
-            certificates: certificates.collect(),
-            described_at: Some(moment.now()),
-            seen_at,
-        };
-        // The same file once more is no change.
-        let unchanged = Saml { described_at: after.described_at, ..before.clone() } == after;
-        Ok((!unchanged).then_some(after))
+    change(store, moment, by, |before| Ok(described(before, moment, metadata))).await
+}
+
+/// The same by the customer's admin, who cannot take back that the team has it elsewhere.
+///
+/// # Errors
+/// As [`describe`], and when it is set up elsewhere.
+pub async fn describe_in_portal(
+    store: &Store,
+    moment: &Moment,
+    by: (&TenantId, &str),
+    metadata: &Metadata,
+) -> Result<Saml, AdminError> {
+    let (tenant, _) = by;
+    change(store, moment, by, |before| match before.state {
+        SamlState::External => Err(AdminError::ExternalSaml(tenant.clone())),
+        SamlState::None | SamlState::Described | SamlState::Seen => {
+            Ok(described(before, moment, metadata))
+        }
     })
     .await
+}
+
+/// What is known then; `None` when that is nothing new.
+fn described(before: &Saml, moment: &Moment, metadata: &Metadata) -> Option<Saml> {
+    let entity_id = Some(metadata.entity_id.clone());
+    let sso_url = Some(metadata.sso_url.clone());
+    let same = before.entity_id == entity_id && before.sso_url == sso_url;
+    let seen_at = before.seen_at.filter(|_| same);
+    let certificates = metadata.certificates.iter().map(|certificate| SamlCertificate {
+        subject: certificate.subject.clone(),
+        fingerprint: certificate.fingerprint.clone(),
+        valid_until: certificate.valid_until,
+    });
+    let after = Saml {
+        state: if seen_at.is_some() { SamlState::Seen } else { SamlState::Described },
+        entity_id,
+        sso_url,
+        certificate_ends: Some(metadata.certificate_ends),
+        certificates: certificates.collect(),
+        described_at: Some(moment.now()),
+        seen_at,
+    };
+    // The same file once more is no change.
+    let unchanged = Saml { described_at: after.described_at, ..before.clone() } == after;
+    (!unchanged).then_some(after)
 }
 
 /// Marks the sign-in as set up elsewhere.

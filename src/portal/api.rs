@@ -213,6 +213,7 @@ impl From<AdminError> for Refused {
             | AdminError::NoLink(..)
             | AdminError::TooManyLinks(_)
             | AdminError::NoSaml(_)
+            | AdminError::ExternalSaml(_)
             | AdminError::Brake
             | AdminError::Held(..)
             | AdminError::Busy(_) => StatusCode::CONFLICT,

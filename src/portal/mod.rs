@@ -229,6 +229,9 @@ impl From<AdminError> for Stop {
             AdminError::NoSaml(_) => {
                 "The sign-in is not set up. Give the directory's metadata under “Sign-in” first, then switch provisioning on."
             }
+            AdminError::ExternalSaml(_) => {
+                "The team that runs this service has your sign-in set up elsewhere, so these metadata were not kept. If that has changed, ask them."
+            }
             AdminError::Released(_) => {
                 "SCIM was ended for this workspace by the team that runs it. Ask them to take it up again."
             }

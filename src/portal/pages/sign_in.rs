@@ -50,7 +50,8 @@ pub(in crate::portal) async fn describe(
     let allowed = &visit.portal.options().saml_hosts;
     match saml::read(document, visit.moment.now(), allowed) {
         Ok(metadata) => {
-            admin::saml::describe(visit.store(), visit.moment, visit.by(), &metadata).await?;
+            admin::saml::describe_in_portal(visit.store(), visit.moment, visit.by(), &metadata)
+                .await?;
             Ok(see_other(visit.outer, &Page::SignIn))
         }
         Err(problems) => {
