@@ -260,6 +260,13 @@ pub const SAML_METADATA_BYTES_MAX: usize = 1024 * 1024;
 /// Most nodes of such a document; Entra's has some hundreds. What is below them is memory.
 pub const SAML_NODES_MAX: usize = 20_000;
 
+/// Most attributes of such a document, counted by their equals signs. Their reader takes the square of an element's.
+pub const SAML_ATTRIBUTES_MAX: usize = 5_000;
+
+/// Most namespace declarations of such a document. Their reader takes up to the third power; AD FS repeats one on each of
+/// its claims, some hundred times.
+pub const SAML_NAMESPACES_MAX: usize = 1_000;
+
 /// Most signing certificates that are read of a document; directories have one or two, and four while they change them.
 pub const SAML_CERTIFICATES_MAX: usize = 20;
 

@@ -16,8 +16,8 @@ pub use certificate::Certificate;
 pub use hosts::Allowed;
 
 use crate::limits::{
-    SAML_CERTIFICATE_DAYS_MIN, SAML_CERTIFICATES_MAX, SAML_METADATA_BYTES_MAX, SAML_NODES_MAX,
-    SAML_TEXT_BYTES_MAX,
+    SAML_ATTRIBUTES_MAX, SAML_CERTIFICATE_DAYS_MIN, SAML_CERTIFICATES_MAX, SAML_METADATA_BYTES_MAX,
+    SAML_NAMESPACES_MAX, SAML_NODES_MAX, SAML_TEXT_BYTES_MAX,
 };
 use crate::moment::Timestamp;
 use hosts::Address;
@@ -55,6 +55,8 @@ pub enum Problem {
     Encoding,
     /// It is no XML; what the reader says.
     Xml(String),
+    /// It has more attributes or namespaces than any metadata has.
+    TooMuch,
     /// It has a document type declaration.
     Dtd,
     /// It is XML of another sort.
@@ -94,6 +96,7 @@ impl fmt::Display for Problem {
             Self::TooLarge => write!(f, "it is larger than {SAML_METADATA_BYTES_MAX} bytes; federation metadata of one directory is far smaller"),
             Self::Encoding => f.write_str("it is not UTF-8 text; upload the file as it was downloaded, unchanged"),
             Self::Xml(why) => write!(f, "it cannot be read as XML ({why}); upload the file as it was downloaded, whole and unchanged"),
+            Self::TooMuch => write!(f, "it has more than {SAML_ATTRIBUTES_MAX} attributes or {SAML_NAMESPACES_MAX} namespace declarations; federation metadata of one directory has far fewer: upload the file as it was downloaded"),
             Self::Dtd => f.write_str("it has a document type declaration (DOCTYPE), which metadata needs none of and which is not read; upload the file as it was downloaded"),
             Self::NotMetadata => f.write_str("it is XML, but no SAML metadata: there is no EntityDescriptor; download “Federation Metadata XML” from the application's single sign-on page"),
             Self::Entities(count) => write!(f, "it describes {count} parties; upload the metadata of your directory alone"),
@@ -148,7 +151,17 @@ fn text(document: &[u8]) -> Result<&str, Problem> {
     let text = std::str::from_utf8(document).map_err(|_| Problem::Encoding)?;
     // Entra writes a byte order mark, and a paste may have lines before the declaration.
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    if text.is_empty() { Err(Problem::Empty) } else { Ok(text) }
+    if text.is_empty() {
+        return Err(Problem::Empty);
+    }
+    // The reader compares each attribute of an element with those before it, and each namespace of an element with those
+    // around it, so that their numbers are bounded before it begins. No attribute is without the sign, no namespace
+    // without the word.
+    let attributes = text.bytes().filter(|byte| *byte == b'=').count();
+    if attributes > SAML_ATTRIBUTES_MAX || text.matches("xmlns").count() > SAML_NAMESPACES_MAX {
+        return Err(Problem::TooMuch);
+    }
+    Ok(text)
 }
 
 /// The one party that is described, by itself or in a list of one.

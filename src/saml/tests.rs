@@ -185,6 +185,39 @@ fn what_is_too_deep_or_too_much_is_told_and_nothing_breaks() {
     );
 }
 
+/// The reader takes the square of an element's attributes, and the third power of namespaces.
+#[test]
+fn attributes_and_namespaces_are_bounded_before_they_are_read() {
+    let some =
+        |count: usize, one: &dyn Fn(usize) -> String| (0..count).map(one).collect::<String>();
+    let attributes = |count| {
+        with(
+            "<EntityDescriptor",
+            &format!("<EntityDescriptor{}", some(count, &|n| format!(" a{n}=\"\""))),
+        )
+    };
+    let namespaces = |count| {
+        with(
+            "<EntityDescriptor",
+            &format!("<EntityDescriptor{}", some(count, &|n| format!(" xmlns:n{n}=\"u\""))),
+        )
+    };
+    assert!(read_at(&attributes(SAML_ATTRIBUTES_MAX / 2), NOW, "").is_ok());
+    assert!(read_at(&namespaces(SAML_NAMESPACES_MAX / 2), NOW, "").is_ok());
+    for document in [
+        attributes(SAML_ATTRIBUTES_MAX),
+        attributes(80_000),
+        namespaces(SAML_NAMESPACES_MAX),
+        format!(
+            "<a{}>{}</a>",
+            some(900, &|n| format!(" xmlns:n{n}=\"\"")),
+            "<b xmlns:m=\"u\"/>".repeat(10_000)
+        ),
+    ] {
+        assert_eq!(read_at(&document, NOW, ""), Err(vec![Problem::TooMuch]));
+    }
+}
+
 #[test]
 fn people_sign_in_at_microsofts_over_https() {
     for host in [
