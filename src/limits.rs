@@ -118,6 +118,13 @@ pub const COUNTER_SHARDS: u32 = 16;
 /// Live tokens a tenant may have: a change of its settings touches all their rows in one transaction.
 pub const TOKENS_MAX: usize = 40;
 
+/// Tokens of a tenant, those that are dead and still kept included, from which on the portal issues no more: it can clear
+/// none away, and a change of the settings reads them all.
+pub const TOKEN_ROWS_PORTAL_MAX: usize = 200;
+
+/// Dead tokens that the portal shows, the newest ones.
+pub const DEAD_TOKENS_SHOWN: usize = 20;
+
 /// Longest label of a token, in characters: it stands in a table's column.
 pub const TOKEN_LABEL_CHARS_MAX: usize = 64;
 

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::limits::{
     BRAKE_BUDGET_MAX, BRAKE_WINDOW_MINUTES_MAX, LINKS_MAX, MATCH_ATTRIBUTES_MAX,
-    TOKEN_LABEL_CHARS_MAX, TOKENS_MAX,
+    TOKEN_LABEL_CHARS_MAX, TOKEN_ROWS_PORTAL_MAX, TOKENS_MAX,
 };
 use crate::moment::Moment;
 use crate::store::settings::Status;
@@ -61,6 +61,8 @@ pub enum AdminError {
     TokenExpired(String),
     /// The tenant has as many live tokens as it may have.
     TooManyTokens(TenantId),
+    /// So many of its tokens, dead ones included, are kept that the portal issues no more.
+    TooManyKept(TenantId),
     /// The tenant has no setup link with that id.
     NoLink(TenantId, String),
     /// The tenant has as many setup links as it may have.
@@ -137,6 +139,7 @@ impl fmt::Display for AdminError {
                 f,
                 "{tenant} has {TOKENS_MAX} live tokens, the most that a tenant may have; revoke one that is no longer used"
             ),
+            Self::TooManyKept(tenant) => f.write_str(&too_many_kept(tenant)),
             Self::NoLink(tenant, link) => f.write_str(&no_link(tenant, link)),
             Self::TooManyLinks(tenant) => f.write_str(&too_many_links(tenant)),
             Self::NoSaml(tenant) => f.write_str(&no_saml(tenant)),
@@ -156,6 +159,12 @@ fn no_link(tenant: &TenantId, link: &str) -> String {
     format!(
         "{tenant} has no setup link with the id \"{}\"; `scimctl portal links {tenant}` shows the ids",
         link.escape_debug()
+    )
+}
+
+fn too_many_kept(tenant: &TenantId) -> String {
+    format!(
+        "{tenant} has {TOKEN_ROWS_PORTAL_MAX} tokens, those that are dead and still kept included, the most with which the portal issues another; `scimctl token issue {tenant}` issues one, and clears away some that have been dead for long"
     )
 }
 
@@ -206,6 +215,7 @@ impl Error for AdminError {
             | Self::NoToken(..)
             | Self::TokenExpired(_)
             | Self::TooManyTokens(_)
+            | Self::TooManyKept(_)
             | Self::NoLink(..)
             | Self::TooManyLinks(_)
             | Self::NoSaml(_)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{AdminError, label, not_deleting, with_settings, with_settings_as};
 use crate::auth::TokenSecret;
-use crate::limits::{TOKEN_ROW_KEPT_DAYS, TOKENS_MAX};
+use crate::limits::{TOKEN_ROW_KEPT_DAYS, TOKEN_ROWS_PORTAL_MAX, TOKENS_MAX};
 use crate::moment::{Moment, Timestamp};
 use crate::store::journal::Event;
 use crate::store::tenants::TokenUse;
@@ -86,6 +86,14 @@ pub enum State {
 }
 
 impl State {
+    fn of(info: &TokenInfo, now: Timestamp) -> Self {
+        match info.revoked {
+            Some(_) => Self::Revoked,
+            None if info.is_alive(now) => Self::Alive,
+            None => Self::Expired,
+        }
+    }
+
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {
@@ -188,6 +196,9 @@ async fn issue_by(
         if told.and_then(|told| told.version).is_some_and(|seen| seen != cx.settings.version) {
             return Err(AdminError::Busy(tenant.clone()));
         }
+        if told.is_some() && store.token_infos(cx).await?.len() >= TOKEN_ROWS_PORTAL_MAX {
+            return Err(AdminError::TooManyKept(tenant.clone()));
+        }
         let secret = TokenSecret::mint(moment);
         let new = NewToken {
             id: moment.mint_uuid().to_string(),
@@ -231,14 +242,13 @@ pub async fn rotate(
     token: &str,
     (life, old): (Life, Old),
 ) -> Result<Rotated, AdminError> {
-    let label = with_settings(store, moment, tenant, async |cx| {
-        Ok(find(store, cx, token).await?.info.label)
-    })
-    .await?;
+    let label =
+        with_settings(store, moment, tenant, async |cx| Ok(find(store, cx, token).await?.0.label))
+            .await?;
     let issued = issue(store, moment, tenant, &label, life).await?;
     let old = match old {
         Old::Keep => {
-            with_settings(store, moment, tenant, async |cx| Ok(find(store, cx, token).await?.state))
+            with_settings(store, moment, tenant, async |cx| Ok(find(store, cx, token).await?.1))
                 .await
         }
         Old::Revoke => revoke(store, moment, tenant, token).await.map(|()| State::Revoked),
@@ -279,11 +289,11 @@ async fn revoke_by(
     (token, told): (&str, Option<Event>),
 ) -> Result<(), AdminError> {
     with_settings_as(store, moment, by, async |cx| {
-        let found = find(store, cx, token).await?;
-        match found.state {
+        let (found, state) = find(store, cx, token).await?;
+        match state {
             State::Revoked => Ok(()),
-            State::Expired => Err(AdminError::TokenExpired(found.info.id)),
-            State::Alive => Ok(store.revoke(cx, &found.info, told).await?),
+            State::Expired => Err(AdminError::TokenExpired(found.id)),
+            State::Alive => Ok(store.revoke(cx, &found, told).await?),
         }
     })
     .await
@@ -328,11 +338,7 @@ pub(super) async fn of(store: &Store, cx: &Cx<'_>) -> Result<Vec<Token>, AdminEr
     let times = store.activity(cx).await?;
     let infos = store.token_infos(cx).await?;
     let token = |info: TokenInfo| {
-        let state = match info.revoked {
-            Some(_) => State::Revoked,
-            None if info.is_alive(now) => State::Alive,
-            None => State::Expired,
-        };
+        let state = State::of(&info, now);
         let ends_within_days = match state {
             State::Alive => warning(info.valid_until, now),
             State::Expired | State::Revoked => None,
@@ -370,10 +376,13 @@ fn is_silent(token: &Token, all: &[Token], now: Timestamp) -> bool {
     token.state == State::Alive && other && now.since(last_sign) > SILENT
 }
 
-async fn find(store: &Store, cx: &Cx<'_>, token: &str) -> Result<Token, AdminError> {
-    let tokens = of(store, cx).await?;
-    let found = tokens.into_iter().find(|found| found.info.id == token);
-    found.ok_or_else(|| AdminError::NoToken(cx.tenant.clone(), token.chars().take(64).collect()))
+/// One token, by its key: however many there are.
+async fn find(store: &Store, cx: &Cx<'_>, token: &str) -> Result<(TokenInfo, State), AdminError> {
+    let found = store.token_of(cx, token).await?;
+    let none = || AdminError::NoToken(cx.tenant.clone(), token.chars().take(64).collect());
+    let found = found.ok_or_else(none)?;
+    let state = State::of(&found, cx.moment.now());
+    Ok((found, state))
 }
 
 /// DynamoDB's TTL takes the rows of the secrets table; their metadata goes here, so that it does not grow for ever.

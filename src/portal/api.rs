@@ -210,6 +210,7 @@ impl From<AdminError> for Refused {
             | AdminError::NoToken(..)
             | AdminError::TokenExpired(_)
             | AdminError::TooManyTokens(_)
+            | AdminError::TooManyKept(_)
             | AdminError::NoLink(..)
             | AdminError::TooManyLinks(_)
             | AdminError::NoSaml(_)

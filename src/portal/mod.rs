@@ -219,6 +219,9 @@ impl From<AdminError> for Stop {
             AdminError::TooManyTokens(_) => {
                 "This workspace has as many live tokens as it may have. Revoke one that is no longer used, then issue another."
             }
+            AdminError::TooManyKept(_) => {
+                "So many tokens were issued for this workspace that none is issued here any more. Ask the team that runs this service for one."
+            }
             AdminError::NoToken(..) => "There is no such token in this workspace any more.",
             AdminError::TokenExpired(_) => {
                 "The token has expired by itself; there is nothing to revoke."

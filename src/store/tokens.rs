@@ -13,6 +13,9 @@ use crate::moment::{Moment, Timestamp};
 /// Token rows that are read at most: the living ones, and those that are kept to say that they are not.
 const TOKEN_ROWS_MAX: usize = 20_000;
 
+/// Longest id of a token in bytes; a UUID is shorter.
+const TOKEN_ID_BYTES_MAX: usize = 64;
+
 /// The attribute of a row of the secrets table that says what the secret opens. Without it: SCIM.
 pub(super) const SORT: &str = "sort";
 /// What it says of a token.
@@ -146,6 +149,23 @@ impl Store {
         let mut infos = read.iter().map(token_info).collect::<Result<Vec<_>, _>>()?;
         infos.sort_by(|a, b| a.created.cmp(&b.created).then_with(|| a.id.cmp(&b.id)));
         Ok(infos)
+    }
+
+    /// One of the tenant's tokens; `None` where the id is none of them.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn token_of(
+        &self,
+        cx: &Cx<'_>,
+        token: &str,
+    ) -> Result<Option<TokenInfo>, StoreError> {
+        // Ours have an id that fits a key.
+        if token.is_empty() || token.len() > TOKEN_ID_BYTES_MAX {
+            return Ok(None);
+        }
+        let found = self.get_key(cx.moment, cx.tenant.as_str(), &Key::token(token)).await?;
+        found.as_ref().map(token_info).transpose()
     }
 
     /// Notes that a call came with a token of the tenant's that opens nothing any more: `cx.actor`. The caller sees to it

@@ -11,6 +11,7 @@ use super::connect::tenant_url;
 use super::{Visit, When, called};
 use crate::admin::tokens::{self, Issued, Life, State, Token};
 use crate::insight::words::plain;
+use crate::limits::DEAD_TOKENS_SHOWN;
 use crate::portal::answer::{Frame, Stop, see_other};
 use crate::portal::form::Form;
 use crate::portal::route::Page;
@@ -24,6 +25,7 @@ struct TokensPage {
     frame: Frame,
     alive: Vec<TokenView>,
     dead: Vec<TokenView>,
+    dead_more: usize,
     days: [i64; 4],
 }
 
@@ -68,7 +70,8 @@ pub(in crate::portal) async fn show(visit: &Visit<'_>) -> Result<Response<Bytes>
     visit.page(&TokensPage {
         frame: visit.frame(Page::Tokens),
         alive: alive.into_iter().map(view).collect(),
-        dead: dead.into_iter().rev().map(view).collect(),
+        dead_more: dead.len().saturating_sub(DEAD_TOKENS_SHOWN),
+        dead: dead.into_iter().rev().take(DEAD_TOKENS_SHOWN).map(view).collect(),
         days: DAYS,
     })
 }

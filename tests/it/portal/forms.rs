@@ -1,7 +1,7 @@
 //! Forms: whose are taken, and what is done with those that are sent twice, cut, or too large.
 
 use scim_endpoint::admin::tokens;
-use scim_endpoint::limits::FORM_BYTES_MAX;
+use scim_endpoint::limits::{DEAD_TOKENS_SHOWN, FORM_BYTES_MAX, TOKEN_ROWS_PORTAL_MAX};
 
 use super::{Browser, METADATA, form, link, path_of};
 use crate::app::App;
@@ -87,6 +87,33 @@ async fn a_form_that_is_sent_again_makes_no_second_token() {
     both.sort_unstable();
     assert_eq!(both, [200, 409]);
     assert_eq!(tokens_of(&app).await, before + 2);
+}
+
+/// Whoever has a session cannot fill the workspace with dead tokens until nothing can be read any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_without_end_are_not_issued_and_can_still_be_revoked() {
+    let app = App::start().await;
+    let (store, tenant) = (app.store(), app.tenant());
+    let day = tokens::Life::days(1);
+    while tokens_of(&app).await < TOKEN_ROWS_PORTAL_MAX {
+        for _ in 0..30 {
+            tokens::issue(store, &app.moment(), &tenant, "x", day).await.unwrap();
+        }
+        app.clock().advance(std::time::Duration::from_hours(25));
+    }
+    let browser = Browser::opened(&app).await;
+    let refused = browser.reveal("one more").await.expect(409);
+    refused.says("none is issued here any more");
+    let page = browser.get("/portal/tokens").await.expect(200);
+    assert_eq!(page.words().matches(": expired; valid until").count(), DEAD_TOKENS_SHOWN);
+    page.says("older ones");
+    // The team's way goes on, and what it issues can be revoked here.
+    let new = tokens::issue(store, &app.moment(), &tenant, "new", day).await.unwrap();
+    browser.submit("/portal/tokens/revoke", &[("token", &new.id)]).await.expect(303);
+    for id in ["x", &"x".repeat(2_000), ""] {
+        let page = browser.submit("/portal/tokens/revoke", &[("token", id)]).await;
+        assert!(page.status == 409 || page.status == 400, "{}", page.status);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
