@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use super::{AdminError, label, not_deleting, with_settings, with_settings_as};
 use crate::auth::TokenSecret;
-use crate::limits::{TOKEN_ROW_KEPT_DAYS, TOKEN_ROWS_PORTAL_MAX, TOKENS_MAX};
+use crate::insight::cycles::{contacts, rhythm_of};
+use crate::limits::{HEALTH_DAYS, TOKEN_ROW_KEPT_DAYS, TOKEN_ROWS_PORTAL_MAX, TOKENS_MAX};
 use crate::moment::{Moment, Timestamp};
 use crate::store::journal::Event;
 use crate::store::tenants::TokenUse;
 use crate::store::tokens::{NewToken, TokenInfo};
+use crate::store::traffic::Slot;
 use crate::store::{Cx, Store, StoreError, TenantId};
 
 /// Dead tokens' metadata that one issue clears away, so that it stays quick.
@@ -18,8 +20,12 @@ const FORGOTTEN_PER_ISSUE: usize = 20;
 /// So many days before a token's end somebody is told; the first and the later times.
 const WARNING_DAYS: [i64; 3] = [60, 30, 7];
 
-/// Two of Entra's cycles: an identity provider that comes with one token of two has by then come with it again.
+/// Two of Entra's cycles: an identity provider that comes with one token of two has by then come with it again, unless its
+/// own rhythm is slower.
 const SILENT: Duration = Duration::from_mins(80);
+
+/// Contact that goes on for so long is no test of the connection.
+const LONG_CONTACT: Duration = Duration::from_mins(20);
 
 /// How long a token is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +123,8 @@ pub struct Token {
     pub last_used: Option<Timestamp>,
     /// It ends within so many days: 60, 30 or 7. None when it is dead, or its end is far.
     pub ends_within_days: Option<i64>,
-    /// Nobody comes with it any more: another live one has been used since, and this one not for two cycles.
+    /// Nobody comes with it any more: another live one has been used since, at two times or for long, and this one not for
+    /// two cycles.
     pub safe_to_revoke: bool,
 }
 
@@ -348,9 +355,15 @@ pub(super) async fn of(store: &Store, cx: &Cx<'_>) -> Result<Vec<Token>, AdminEr
         Token { state, calls, last_used, ends_within_days, safe_to_revoke: false, info }
     };
     let mut tokens: Vec<Token> = infos.into_iter().map(token).collect();
-    let safe: Vec<bool> = tokens.iter().map(|token| is_silent(token, &tokens, now)).collect();
-    for (token, safe) in tokens.iter_mut().zip(safe) {
-        token.safe_to_revoke = safe;
+    // With one alone there is none to change over to.
+    if tokens.iter().filter(|token| token.state == State::Alive).count() > 1 {
+        let since = now.plus_seconds(-HEALTH_DAYS * 86_400);
+        let slots = store.traffic(cx.moment, cx.tenant, since).await?;
+        let safe = tokens.iter().map(|token| is_silent(token, (&tokens, &slots), now));
+        let safe: Vec<bool> = safe.collect();
+        for (token, safe) in tokens.iter_mut().zip(safe) {
+            token.safe_to_revoke = safe;
+        }
     }
     Ok(tokens)
 }
@@ -361,19 +374,24 @@ fn warning(end: Timestamp, now: Timestamp) -> Option<i64> {
     WARNING_DAYS.into_iter().rev().find(near)
 }
 
-/// Whether nobody comes with a live token any more, but with another: that one has been used since, and this one not for
-/// two cycles. Two cycles are waited for, too, until one that was never used is called so.
-fn is_silent(token: &Token, all: &[Token], now: Timestamp) -> bool {
+/// Whether nobody comes with a live token any more, but with another: that one was let in since, and this one has not come
+/// for two cycles. Two cycles are waited for, too, until one that was never used is called so. That somebody has tested
+/// the connection with the other one does not mean that it is used.
+fn is_silent(token: &Token, (all, slots): (&[Token], &[Slot]), now: Timestamp) -> bool {
     let last_sign = token.last_used.unwrap_or(token.info.created);
-    let other = all.iter().any(|other| {
-        let used_since = match (other.last_used, token.last_used) {
-            (Some(other), Some(own)) => other > own,
-            (other, None) => other.is_some(),
-            (None, Some(_)) => false,
-        };
-        other.info.id != token.info.id && other.state == State::Alive && used_since
+    let mut others =
+        all.iter().filter(|other| other.info.id != token.info.id && other.state == State::Alive);
+    let replaced = others.any(|other| {
+        other.calls.let_in.is_some_and(|used| token.last_used.is_none_or(|own| used > own))
     });
-    token.state == State::Alive && other && now.since(last_sign) > SILENT
+    let starts: Vec<Timestamp> = contacts(slots).into_iter().map(|(start, _)| start).collect();
+    let cycles = rhythm_of(&starts).map_or(SILENT, |rhythm| SILENT.max(rhythm * 2));
+    // What came since then came with another one.
+    let since: Vec<Slot> = slots.iter().filter(|slot| slot.start > last_sign).copied().collect();
+    let since = contacts(&since);
+    let is_used =
+        since.len() > 1 || since.iter().any(|(start, last)| last.since(*start) >= LONG_CONTACT);
+    token.state == State::Alive && replaced && is_used && now.since(last_sign) > cycles
 }
 
 /// One token, by its key: however many there are.

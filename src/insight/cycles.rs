@@ -160,8 +160,13 @@ pub fn rhythm(cycles: &[Cycle]) -> Option<Duration> {
     rhythm_of(&starts.map(|cycle| cycle.start).collect::<Vec<_>>())
 }
 
-/// The median of the gaps.
-fn rhythm_of(starts: &[Timestamp]) -> Option<Duration> {
+/// The beginnings of the first and the last slot of each stretch of slots that follow each other.
+pub fn contacts(slots: &[Slot]) -> Vec<(Timestamp, Timestamp)> {
+    join(slots).into_iter().map(|(start, last, _)| (start, last)).collect()
+}
+
+/// The median of the gaps; `None` before there are two.
+pub fn rhythm_of(starts: &[Timestamp]) -> Option<Duration> {
     let pairs = starts.iter().zip(starts.iter().skip(1));
     let mut gaps: Vec<Duration> = pairs.map(|(before, after)| after.since(*before)).collect();
     gaps.sort_unstable();

@@ -498,21 +498,29 @@ async fn the_old_token_is_safe_to_revoke_once_only_the_new_one_is_used() {
         listed.iter().map(|token| token.safe_to_revoke).collect()
     };
     let old = issue(365).await;
-    call(&old.secret).await;
-    app.clock().advance(Duration::from_mins(100));
+    let wait = |minutes| app.clock().advance(Duration::from_mins(minutes));
+    for _ in 0..3 {
+        call(&old.secret).await;
+        wait(40);
+    }
+    wait(60);
     assert_eq!(safe().await, [false], "there is no other");
     call(&old.secret).await;
     let new = issue(29).await;
     assert_eq!(safe().await, [false, false]);
-    app.clock().advance(Duration::from_mins(40));
+    wait(40);
     call(&new.secret).await;
-    assert_eq!(safe().await, [false, false], "one cycle is not enough");
-    app.clock().advance(Duration::from_mins(41));
+    wait(41);
+    assert_eq!(safe().await, [false, false], "a test of the connection is no change over");
+    call(&new.secret).await;
     assert_eq!(safe().await, [true, false]);
     // The identity provider has not changed over after all.
-    call(&old.secret).await;
-    assert_eq!(safe().await, [false, false]);
-    app.clock().advance(Duration::from_mins(81));
+    for minutes in [40, 39] {
+        wait(minutes);
+        call(&old.secret).await;
+        assert_eq!(safe().await, [false, false]);
+    }
+    wait(2);
     assert_eq!(safe().await, [false, true]);
     let listed = tokens::list(store, &app.moment(), &tenant).await.unwrap();
     let ends: Vec<Option<i64>> = listed.iter().map(|token| token.ends_within_days).collect();
@@ -521,6 +529,35 @@ async fn the_old_token_is_safe_to_revoke_once_only_the_new_one_is_used() {
     let listed = tokens::list(store, &app.moment(), &tenant).await.unwrap();
     assert_eq!((listed[1].state, listed[1].ends_within_days), (State::Revoked, None));
     assert_eq!(safe().await, [false, false]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_a_slow_rhythm_is_waited_for() {
+    let app = App::start().await;
+    let (store, tenant) = (app.store(), TenantId::parse("initech").unwrap());
+    tenants::ensure(store, &app.moment(), &tenant).await.unwrap();
+    let issue = async || {
+        tokens::issue(store, &app.moment(), &tenant, "Okta", Life::days(365)).await.unwrap()
+    };
+    let call = async |secret: &TokenSecret| {
+        app.call_as(secret.reveal(), "GET", "/Users", Value::Null).await.expect(200);
+    };
+    let is_safe =
+        async || tokens::list(store, &app.moment(), &tenant).await.unwrap()[0].safe_to_revoke;
+    let old = issue().await;
+    for _ in 0..5 {
+        call(&old.secret).await;
+        app.clock().advance(Duration::from_hours(6));
+    }
+    // A test twice over, at six hours; the usual time goes by, and then the time after it.
+    let new = issue().await;
+    call(&new.secret).await;
+    app.clock().advance(Duration::from_mins(30));
+    call(&new.secret).await;
+    app.clock().advance(Duration::from_mins(81));
+    assert!(!is_safe().await, "it comes each six hours");
+    app.clock().advance(Duration::from_hours(5));
+    assert!(is_safe().await);
 }
 
 #[test]
