@@ -326,6 +326,9 @@ pub const LINK_LIFE_DAYS: i64 = 7;
 /// Longest life that a setup link can be given, in days: it opens a customer's settings, and lies in a mailbox.
 pub const LINK_LIFE_DAYS_MAX: i64 = 30;
 
+/// Days for which a setup link that was opened is kept, to say so: a backend may have one made for each visit.
+pub const LINK_USED_KEPT_DAYS: i64 = 7;
+
 /// Setup links of a tenant that may be open, or have a session, at the same time.
 pub const LINKS_MAX: usize = 20;
 
@@ -346,4 +349,3 @@ pub const CYCLES_SHOWN: usize = 20;
 
 /// Pause in seconds after which the portal's page that waits for the identity provider's calls is loaded again.
 pub const WAITING_PAUSE_SECONDS: u32 = 5;
-

@@ -289,8 +289,7 @@ pub async fn revoke_link(
     id: &str,
 ) -> Result<(), AdminError> {
     with_settings_as(store, moment, by, async |cx| {
-        let links = store.link_infos(cx).await?;
-        let found = links.into_iter().find(|link| link.id == id);
+        let found = store.link_of(cx, id).await?;
         let none = || AdminError::NoLink(cx.tenant.clone(), id.chars().take(64).collect());
         let found = found.ok_or_else(none)?;
         match found.fate {

@@ -20,7 +20,7 @@ use super::tokens::{SORT, secret_key};
 use super::trace::Trace;
 use super::write::{Cancelled, Change, Condition, Role, Transaction};
 use super::{Cx, Store, StoreError, TenantId};
-use crate::limits::{TOKEN_ROW_KEPT_DAYS, TRANSACTION_ACTIONS_MAX};
+use crate::limits::{LINK_USED_KEPT_DAYS, TOKEN_ROW_KEPT_DAYS, TRANSACTION_ACTIONS_MAX};
 use crate::moment::{Moment, Timestamp};
 
 /// What `sort` says of a link's row.
@@ -142,6 +142,14 @@ pub struct LinkInfo {
     session: Option<String>,
 }
 
+impl LinkInfo {
+    /// Who has one made for each visit has many that are used.
+    fn kept_until(&self) -> Timestamp {
+        let unused = || self.valid_until.plus_seconds(TOKEN_ROW_KEPT_DAYS * 86_400);
+        self.used.map_or_else(unused, |used| used.plus_seconds(LINK_USED_KEPT_DAYS * 86_400))
+    }
+}
+
 impl Store {
     /// The link that a digest stands for: one strongly consistent read, which uses nothing up.
     ///
@@ -214,6 +222,18 @@ impl Store {
         Ok(infos)
     }
 
+    /// One of the tenant's links; `None` where the id is none of them, such as one that fits no key.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn link_of(&self, cx: &Cx<'_>, id: &str) -> Result<Option<LinkInfo>, StoreError> {
+        if uuid::Uuid::try_parse(id).is_err() {
+            return Ok(None);
+        }
+        let found = self.get_key(cx.moment, cx.tenant.as_str(), &Key::link(id)).await?;
+        found.as_ref().map(link_info).transpose()
+    }
+
     /// Issues a link: its row in the secrets table and its metadata.
     ///
     /// # Errors
@@ -260,9 +280,8 @@ impl Store {
     pub async fn forget_links(&self, cx: &Cx<'_>) -> Result<usize, StoreError> {
         let tenant = cx.tenant.as_str();
         let read = self.query_slice(cx.moment, tenant, keys::LINKS, (0, LINK_ITEMS_MAX)).await?;
-        let last = cx.moment.now().plus_seconds(-TOKEN_ROW_KEPT_DAYS * 86_400);
         let mut old = read.iter().map(link_info).collect::<Result<Vec<_>, _>>()?;
-        old.retain(|link| link.valid_until < last);
+        old.retain(|link| link.kept_until() < cx.moment.now());
         for links in old.chunks(TRANSACTION_ACTIONS_MAX) {
             let Some(first) = links.first() else { continue };
             self.commit(cx.moment, tenant, Trace::Gone(Key::link(&first.id)), |t| {
@@ -422,7 +441,11 @@ impl Store {
         let key = key_of(cx.tenant.as_str(), &Key::link(id));
         let change = Change { set, ..Change::default() };
         t.update(Role::Own, &self.tables.directory, key, change, as_read.clone())?;
-        let set = vec![state, ("changed".to_owned(), text(cx.moment.now().to_string()))];
+        let mut set = vec![state, ("changed".to_owned(), text(cx.moment.now().to_string()))];
+        if after == Fate::Used {
+            let kept = cx.moment.now().plus_seconds(LINK_USED_KEPT_DAYS * 86_400);
+            set.push((EXPIRES.to_owned(), number(kept.unix_seconds())));
+        }
         let change = Change { set, ..Change::default() };
         t.update(Role::Own, &self.tables.secrets, secret_key(digest), change, as_read)
     }

@@ -13,9 +13,6 @@ use crate::moment::{Moment, Timestamp};
 /// Token rows that are read at most: the living ones, and those that are kept to say that they are not.
 const TOKEN_ROWS_MAX: usize = 20_000;
 
-/// Longest id of a token in bytes; a UUID is shorter.
-const TOKEN_ID_BYTES_MAX: usize = 64;
-
 /// The attribute of a row of the secrets table that says what the secret opens. Without it: SCIM.
 pub(super) const SORT: &str = "sort";
 /// What it says of a token.
@@ -151,7 +148,7 @@ impl Store {
         Ok(infos)
     }
 
-    /// One of the tenant's tokens; `None` where the id is none of them.
+    /// One of the tenant's tokens; `None` where the id is none of them, such as one that fits no key.
     ///
     /// # Errors
     /// As any read.
@@ -160,8 +157,7 @@ impl Store {
         cx: &Cx<'_>,
         token: &str,
     ) -> Result<Option<TokenInfo>, StoreError> {
-        // Ours have an id that fits a key.
-        if token.is_empty() || token.len() > TOKEN_ID_BYTES_MAX {
+        if uuid::Uuid::try_parse(token).is_err() {
             return Ok(None);
         }
         let found = self.get_key(cx.moment, cx.tenant.as_str(), &Key::token(token)).await?;

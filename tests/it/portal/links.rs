@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use scim_endpoint::admin::portal;
+use scim_endpoint::admin::{AdminError, portal};
 use scim_endpoint::auth::{LinkSecret, SessionSecret};
 use scim_endpoint::limits::SESSION_LIFE_HOURS;
 use scim_endpoint::portal::Options;
-use scim_endpoint::store::TenantId;
+use scim_endpoint::store::{Cx, TenantId};
 use serde_json::Value;
 
 use super::{Browser, ORIGIN, PAGES, link, options, path_of};
@@ -67,6 +67,29 @@ async fn forged_revoked_and_expired_links_open_nothing() {
     browser.get(&path_of(&late)).await.expect(410).says("could be opened until");
     browser.open(&late).await.expect(410);
     assert!(browser.cookie.borrow().is_none());
+}
+
+/// A backend may have a link made for each visit.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_opened_is_kept_for_some_days_and_then_cleared_away() {
+    let app = App::start().await;
+    let (tenant, moment) = (app.tenant(), || app.moment());
+    let (used, unused) = (link(&app, &tenant).await, link(&app, &tenant).await);
+    Browser::new(&app).open(&used).await.expect(303);
+    let by = (&tenant, "scimctl");
+    let settings = app.store().settings(&moment(), &tenant).await.unwrap().unwrap().0;
+    for (days, kept) in [(6, 2), (2, 1), (88, 1), (2, 0)] {
+        app.clock().advance(Duration::from_hours(24 * days));
+        let moment = moment();
+        let cx = Cx { tenant: &tenant, settings: &settings, actor: "job", moment: &moment };
+        app.store().forget_links(&cx).await.unwrap();
+        let links = portal::links(app.store(), &moment, &tenant).await.unwrap();
+        assert_eq!(links.len(), kept, "after {days} days more");
+    }
+    for id in [used.id.as_str(), &unused.id, "x", &"x".repeat(2_000), ""] {
+        let gone = portal::revoke_link(app.store(), &moment(), by, id).await.unwrap_err();
+        assert!(matches!(gone, AdminError::NoLink(..)), "{gone}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
