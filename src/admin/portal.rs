@@ -15,6 +15,11 @@ use crate::store::{Cx, Settings, Store, StoreError, TenantId};
 /// The path of the portal below the public URL.
 pub const PATH: &str = "/portal";
 
+/// Where the portal is, below the deployment's public URL: the pages' and the links' one answer to that.
+pub fn home(public_url: &str) -> String {
+    format!("{}{PATH}", public_url.trim_end_matches('/'))
+}
+
 /// How long a setup link can be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkLife {
@@ -72,9 +77,7 @@ impl fmt::Debug for IssuedLink {
 impl IssuedLink {
     /// The link itself, below the deployment's public URL.
     pub fn url(&self, public_url: &str) -> String {
-        let origin = public_url.trim_end_matches('/');
-        let origin = origin.strip_suffix(PATH).unwrap_or(origin);
-        format!("{origin}{PATH}/s/{}", self.secret.reveal())
+        format!("{}/s/{}", home(public_url), self.secret.reveal())
     }
 }
 

@@ -8,8 +8,9 @@ use super::brake::BrakeArguments;
 use super::cost::CostArguments;
 pub(super) use super::feed_args::{ChangesArguments, JournalArguments};
 pub(super) use super::insight_args::{HealthArguments, LogArguments, WhyArguments};
-use super::portal::PortalArguments;
+use super::portal::{PortalArguments, public_url};
 use super::saml::SamlArguments;
+use super::serve::LogLevel;
 use super::simulate::SimulateArguments;
 use super::watch::WatchArguments;
 use crate::limits::{TENANT_RATE_MIN, TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX};
@@ -104,6 +105,10 @@ pub(super) struct ServeArguments {
     #[arg(long = "tenant", value_name = "NAME", value_parser = tenant, default_value = DEFAULT_TENANT)]
     pub(super) tenants: Vec<TenantId>,
 
+    /// Where people reach this server, when a tunnel or a proxy is in front of it
+    #[arg(long, value_name = "URL", value_parser = public_url)]
+    pub(super) public_url: Option<String>,
+
     /// Answer 429 above so many requests per second and tenant; 0, the default, never
     #[arg(long, value_name = "N", value_parser = rate)]
     pub(super) rate: Option<u32>,
@@ -116,17 +121,8 @@ pub(super) struct ServeArguments {
 impl Default for ServeArguments {
     fn default() -> Self {
         let tenants = TenantId::parse(DEFAULT_TENANT).into_iter().collect();
-        Self { port: DEFAULT_PORT, data: None, tenants, rate: None, log: None }
+        Self { port: DEFAULT_PORT, data: None, tenants, public_url: None, rate: None, log: None }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogLevel {
-    Off,
-    Error,
-    Warn,
-    Info,
-    Debug,
 }
 
 #[derive(Debug, Args)]

@@ -59,7 +59,8 @@ enum PortalCommand {
     },
 }
 
-fn public_url(text: &str) -> Result<String, String> {
+/// An address of the deployment; also when it is given as that of its portal, as the stack's outputs have it.
+pub(super) fn public_url(text: &str) -> Result<String, String> {
     let uri: Option<Uri> = text.parse().ok();
     let fits = uri.as_ref().is_some_and(|uri| {
         matches!(uri.scheme_str(), Some("https" | "http"))
@@ -67,7 +68,10 @@ fn public_url(text: &str) -> Result<String, String> {
             && uri.query().is_none()
             && !text.contains(['@', '#'])
     });
-    let url = || text.trim_end_matches('/').to_owned();
+    let url = || {
+        let url = text.trim_end_matches('/');
+        url.strip_suffix(portal::PATH).unwrap_or(url).to_owned()
+    };
     fits.then(url).ok_or_else(|| "an address such as https://scim.example.com".to_owned())
 }
 
@@ -200,6 +204,7 @@ mod tests {
     fn a_public_url_is_where_people_go() {
         let url = "https://scim.example.com";
         assert_eq!(public_url("https://scim.example.com/"), Ok(url.to_owned()));
+        assert_eq!(public_url("https://scim.example.com/portal/"), Ok(url.to_owned()));
         assert!(public_url("http://127.0.0.1:8080").is_ok());
         for bad in ["", "scim.example.com", "ftp://x", "https://", "https://a@b", "https://a/?b"] {
             assert!(public_url(bad).is_err(), "{bad}");

@@ -2,22 +2,33 @@
 
 use std::process::ExitCode;
 
+use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::Host;
-use super::args::{LogLevel, ServeArguments};
+use super::args::ServeArguments;
 use super::output::{CliError, Output, fields};
 use super::site::tenant_url;
-use crate::local::{self, Options, Started};
+use crate::local::{self, Options, Pages, Started};
 use crate::store::Tables;
 use crate::telemetry;
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogLevel {
+    Off,
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
 
 pub(super) async fn run(
     arguments: ServeArguments,
     host: &Host,
     out: &mut Output,
 ) -> Result<ExitCode, CliError> {
-    let ServeArguments { port, data, tenants, rate, log } = arguments;
+    let ServeArguments { port, data, tenants, public_url, rate, log } = arguments;
     if let Some(level) = level(log, host) {
         telemetry::init_text(Some(&level));
     }
@@ -27,7 +38,9 @@ pub(super) async fn run(
             unique.push(tenant);
         }
     }
-    let options = Options { port, data, tenants: unique, rate };
+    let look_up = |name: &str| host.variable(name);
+    let pages = Pages::from_lookup(public_url, look_up).map_err(CliError::new)?;
+    let options = Options { port, data, tenants: unique, rate, pages };
     let started = local::start(options).await;
     let (started, server) = started.map_err(|error| CliError::new(error.to_string()))?;
     let stopped = stopped();

@@ -107,7 +107,8 @@ pub async fn start(
     let address = page.local_addr().map_err(DemoError::new)?;
     let tenant = TenantId::parse(TENANT).map_err(DemoError::new)?;
     let tenants = vec![tenant.clone()];
-    let endpoint = local::Options { port: 0, data: None, tenants, rate: None };
+    let pages = local::Pages::default();
+    let endpoint = local::Options { port: 0, data: None, tenants, rate: None, pages };
     let (mut endpoint, server) = local::start(endpoint).await?;
     let (_, token) = endpoint.tenants.pop().ok_or_else(|| DemoError::new("there is no token"))?;
     let token = Arc::new(token);

@@ -44,6 +44,40 @@ pub struct Options {
     pub tenants: Vec<TenantId>,
     /// Requests per second and tenant; no limit without it.
     pub rate: Option<u32>,
+    /// How the workspace settings are.
+    pub pages: Pages,
+}
+
+/// How the workspace settings are; by itself, as the template's parameters have them.
+#[derive(Clone, Debug)]
+pub struct Pages {
+    /// Where people reach the server; as the client used it without it, so that a tunnel that says who it is needs none.
+    pub public_url: Option<String>,
+    /// Hosts beside Microsoft's at which people may sign in.
+    pub saml_hosts: Allowed,
+    /// Whether SCIM can be switched on only when the sign-in is set up.
+    pub saml_first: SamlFirst,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self { public_url: None, saml_hosts: Allowed::default(), saml_first: SamlFirst::Required }
+    }
+}
+
+impl Pages {
+    /// What `look_up` (the environment, in the bin) says, as in a stack: `SAML_HOSTS` and `PORTAL_SAML`.
+    ///
+    /// # Errors
+    /// A sentence, when one of them cannot be read.
+    pub fn from_lookup(
+        public_url: Option<String>,
+        look_up: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, String> {
+        let options = portal::Options::from_lookup(&config(public_url, None), look_up)?;
+        let portal::Options { public_url, saml_hosts, saml_first, .. } = options;
+        Ok(Self { public_url, saml_hosts, saml_first })
+    }
 }
 
 /// What a person or a script needs to know of a server that has started.
@@ -119,36 +153,36 @@ pub async fn start_through(
         .map_err(|error| describe("the tables cannot be created", &error))?;
     let tenants = seed(&store, &moments, &options.tenants).await?;
     // What `scimctl portal link` prints leads to this server.
-    let said = store.set_public_url(&moments.unnamed(), &format!("http://{address}")).await;
+    let reached = options.pages.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let said = store.set_public_url(&moments.unnamed(), &reached).await;
     said.map_err(|error| describe("the address cannot be written", &error))?;
-    let config = Config {
-        tables: Tables::local(),
-        base_path: "/scim/v2".to_owned(),
-        // As the client used it, so that a tunnel to this server needs no configuration.
-        public_url: None,
-        // Revoking a token shows at once: on one's own machine a read costs nothing.
-        token_cache: Duration::ZERO,
-        tenant_rate: options.rate.filter(|rate| *rate > 0),
-        journal_days: JOURNAL_KEPT_DAYS,
-    };
+    let config = config(options.pages.public_url.clone(), options.rate);
     let started = Started {
         base_url: format!("http://{address}{}", config.base_path),
         dynamodb_endpoint: engine.endpoint().to_owned(),
         tenants,
         environment: environment(&engine, &config, address),
     };
-    let portal = Portal::new(store.clone(), pages(&config));
+    let portal = Portal::new(store.clone(), pages(&config, options.pages));
     Ok((started, Server::new(listener, (App::new(store, config), portal), engine, moments)))
 }
 
-/// The portal as the template's parameters have it by themselves.
-fn pages(config: &Config) -> portal::Options {
-    portal::Options {
-        public_url: config.public_url.clone(),
-        base_path: config.base_path.clone(),
-        saml_hosts: Allowed::default(),
-        saml_first: SamlFirst::Required,
+fn config(public_url: Option<String>, rate: Option<u32>) -> Config {
+    Config {
+        tables: Tables::local(),
+        base_path: "/scim/v2".to_owned(),
+        public_url,
+        // Revoking a token shows at once: on one's own machine a read costs nothing.
+        token_cache: Duration::ZERO,
+        tenant_rate: rate.filter(|rate| *rate > 0),
+        journal_days: JOURNAL_KEPT_DAYS,
     }
+}
+
+fn pages(config: &Config, pages: Pages) -> portal::Options {
+    let Pages { public_url, saml_hosts, saml_first } = pages;
+    let base_path = config.base_path.clone();
+    portal::Options { public_url, base_path, saml_hosts, saml_first }
 }
 
 /// The store of a server that has started, straight to its engine.

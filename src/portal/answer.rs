@@ -12,7 +12,7 @@ use http::header::{
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::{Options, assets};
-use crate::admin::portal::PATH;
+use crate::admin::portal::{self, PATH};
 use crate::http::Request;
 use crate::limits::RETRY_AFTER_SECONDS;
 
@@ -40,14 +40,17 @@ impl Outer {
         let own = request.origin.clone().unwrap_or_default();
         let base = options.public_url.clone().unwrap_or_else(|| own.clone());
         let base = base.trim_end_matches('/').to_owned();
-        let after_scheme = base.split_once("://").map_or("", |(_, rest)| rest);
-        let prefix = after_scheme.find('/').and_then(|at| after_scheme.get(at..)).unwrap_or("");
+        let home = portal::home(&base);
+        let home = home.get(origin_of(&home).len()..).unwrap_or(PATH).to_owned();
         let own = if own.is_empty() { &base } else { &own };
-        let is_plain = LOOPBACK.iter().any(|host| {
-            own.strip_prefix(host)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-        });
-        Self { home: format!("{prefix}{PATH}"), own: origin_of(own).to_owned(), is_plain, base }
+        // A proxy in front of it may speak plain http with it.
+        let is_secure = base.starts_with("https://");
+        let is_plain = !is_secure
+            && LOOPBACK.iter().any(|host| {
+                own.strip_prefix(host)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+            });
+        Self { home, own: origin_of(own).to_owned(), is_plain, base }
     }
 }
 
@@ -255,7 +258,59 @@ pub(super) fn set(response: &mut Response<Bytes>, name: HeaderName, value: &str)
 
 #[cfg(test)]
 mod tests {
+    use crate::admin::portal::SamlFirst;
+    use crate::saml::Allowed;
+
     use super::*;
+
+    /// What the browser sees of a deployment at that address, asked for at that one.
+    fn seen(public_url: Option<&str>, asked: &str) -> Outer {
+        let options = Options {
+            public_url: public_url.map(ToOwned::to_owned),
+            base_path: "/scim/v2".to_owned(),
+            saml_hosts: Allowed::default(),
+            saml_first: SamlFirst::Required,
+        };
+        let request = Request {
+            method: http::Method::GET,
+            path: PATH.to_owned(),
+            query: String::new(),
+            headers: http::HeaderMap::new(),
+            body: Bytes::new(),
+            origin: Some(asked.to_owned()),
+        };
+        Outer::of(&options, &request)
+    }
+
+    #[test]
+    fn the_pages_are_where_the_links_lead() {
+        for url in [
+            "https://scim.example.test",
+            "https://scim.example.test/",
+            "https://example.test/scim",
+            "https://example.test/portal",
+            "https://example.test/portal/",
+        ] {
+            let outer = seen(Some(url), "https://scim.example.test");
+            assert_eq!(format!("{}{}", origin_of(url), outer.home), portal::home(url));
+        }
+        assert_eq!(seen(None, "").home, PATH);
+        assert_eq!(seen(None, "http://127.0.0.1:1").home, PATH);
+    }
+
+    #[test]
+    fn what_is_reached_over_https_is_never_plain() {
+        let (own, tunnel) = ("http://127.0.0.1:8080", "https://tunnel.example.test");
+        for (public_url, asked, is_plain) in [
+            (None, own, true),
+            (Some(own), own, true),
+            (Some(tunnel), own, false),
+            (Some(tunnel), tunnel, false),
+            (None, tunnel, false),
+        ] {
+            assert_eq!(seen(public_url, asked).is_plain, is_plain, "{public_url:?} {asked}");
+        }
+    }
 
     #[test]
     fn an_address_has_an_origin() {

@@ -55,7 +55,7 @@ impl Page {
     /// The path, which is what the log calls it, too.
     pub(super) fn path(self) -> &'static str {
         match self {
-            Self::Overview => "/portal/",
+            Self::Overview => PATH,
             Self::SignIn => "/portal/sign-in",
             Self::Provisioning => "/portal/provisioning",
             Self::Tokens => "/portal/tokens",
@@ -119,7 +119,9 @@ pub(super) fn find<'a>(method: &Method, path: &'a str) -> Result<Found<'a>, Stop
 
 fn by_path(path: &str) -> Option<Found<'_>> {
     let rest = path.strip_prefix(PATH).filter(|_| path.len() <= PATH_BYTES_MAX)?;
-    if rest.is_empty() {
+    // Whether an HTTP API takes a path with nothing behind the slash for `/portal/{proxy+}` is said nowhere: nothing of ours
+    // leads there, and whoever comes from elsewhere finds the page.
+    if rest == "/" {
         return Some(Found::Page(Page::Overview));
     }
     if let Some(name) = rest.strip_prefix("/assets/") {
@@ -146,7 +148,8 @@ mod tests {
             assert_eq!(find(&method, page.path()).ok(), Some(Found::Page(page)));
             assert!(find(&Method::DELETE, page.path()).is_err());
         }
-        assert_eq!(named(&Method::GET, "/portal"), Some("/portal/"));
+        assert_eq!(named(&Method::GET, "/portal"), Some("/portal"));
+        assert_eq!(named(&Method::GET, "/portal/"), Some("/portal"));
         assert_eq!(named(&Method::POST, "/portal/log"), None);
         assert_eq!(named(&Method::GET, "/portal/s/scimlink_x"), Some("/portal/s/{secret}"));
         for path in ["/portals", "/portal/x", "/portal//log", "/portal/log/", "/scim/v2/Users", "/"]

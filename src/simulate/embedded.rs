@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use super::faults::Faults;
 use super::wire::Endpoint;
 use super::{SimulateError, Switch};
-use crate::local::{self, Options};
+use crate::local::{self, Options, Pages};
 use crate::store::check::{Mode, Report};
 use crate::store::{Store, TenantId};
 use crate::system::Moments;
@@ -41,7 +41,8 @@ impl Embedded {
         let told =
             |error: String| SimulateError::new(format!("the server cannot be started: {error}"));
         let tenant = TenantId::parse(TENANT).map_err(|error| told(error.to_string()))?;
-        let options = Options { port: 0, data: None, tenants: vec![tenant.clone()], rate: None };
+        let (tenants, pages) = (vec![tenant.clone()], Pages::default());
+        let options = Options { port: 0, data: None, tenants, rate: None, pages };
         let mut faults = None;
         let (started, server) = local::start_through(options, async |engine: String| match chaos {
             None => Ok(engine),

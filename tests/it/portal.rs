@@ -177,7 +177,7 @@ impl<'a> Browser<'a> {
     }
 
     async fn csrf(&self) -> String {
-        self.get("/portal/").await.expect(200).field("csrf")
+        self.get("/portal").await.expect(200).field("csrf")
     }
 
     /// Gives metadata as a file.
@@ -220,7 +220,7 @@ fn path_of(link: &IssuedLink) -> String {
 
 /// The pages that need a session.
 const PAGES: [&str; 11] = [
-    "/portal/",
+    "/portal",
     "/portal/sign-in",
     "/portal/provisioning",
     "/portal/tokens",

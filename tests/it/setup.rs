@@ -10,6 +10,7 @@ use scim_endpoint::admin::tokens::{Life, State};
 use scim_endpoint::admin::{AdminError, delete, saml, tenants, tokens};
 use scim_endpoint::auth::{LinkSecret, SessionSecret, TokenSecret};
 use scim_endpoint::limits::{LINKS_MAX, SESSION_LIFE_HOURS};
+use scim_endpoint::local::Pages;
 use scim_endpoint::saml::{Allowed, Metadata};
 use scim_endpoint::store::portal::SamlState;
 use scim_endpoint::store::settings::Status;
@@ -558,6 +559,36 @@ async fn a_token_of_a_slow_rhythm_is_waited_for() {
     assert!(!is_safe().await, "it comes each six hours");
     app.clock().advance(Duration::from_hours(5));
     assert!(is_safe().await);
+}
+
+#[test]
+fn a_link_leads_to_where_the_server_is_reached() {
+    let server =
+        Server::start(&["--tenant", "acme", "--public-url", "https://tunnel.example.test/"]);
+    let link = server.run(&["portal", "link", "acme"]);
+    let url = link["url"].as_str().unwrap();
+    assert!(url.starts_with("https://tunnel.example.test/portal/s/"), "{url}");
+    // The address that a stack's outputs have for the portal is taken, too.
+    let portal = "https://scim.example.test/portal";
+    let link = server.run(&["portal", "link", "acme", "--url", portal]);
+    let url = link["url"].as_str().unwrap();
+    assert!(url.starts_with("https://scim.example.test/portal/s/"), "{url}");
+}
+
+/// Whoever develops against it has the stack's parameters.
+#[test]
+fn serve_has_the_options_of_the_pages() {
+    let read = |variables: &'static [(&str, &str)]| {
+        Pages::from_lookup(None, |name| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    };
+    assert_eq!(read(&[]).unwrap().saml_first, SamlFirst::Required);
+    assert_eq!(read(&[("PORTAL_SAML", "off")]).unwrap().saml_first, SamlFirst::NotRequired);
+    assert!(read(&[("PORTAL_SAML", "maybe")]).unwrap_err().contains("PORTAL_SAML"));
+    assert!(read(&[("SAML_HOSTS", "id.example.test")]).is_ok());
+    assert!(read(&[("SAML_HOSTS", "https://id.example.test")]).unwrap_err().contains("SAML_HOSTS"));
 }
 
 #[test]

@@ -44,10 +44,10 @@ async fn the_binary_opens_a_link_for_a_session() {
     let looked = ask(&mut function, &request(&app, "GET", path)).await;
     assert_eq!((looked.status, looked.header("content-type")), (200, "text/html; charset=utf-8"));
     let opened = ask(&mut function, &request(&app, "POST", path)).await;
-    assert_eq!((opened.status, opened.header("location")), (303, "/portal/"));
+    assert_eq!((opened.status, opened.header("location")), (303, "/portal"));
     let cookie = opened.header("set-cookie").split(';').next().unwrap().to_owned();
     assert!(cookie.starts_with("__Host-scim-portal=scimsession_"), "{cookie}");
-    let mut overview = request(&app, "GET", "/portal/");
+    let mut overview = request(&app, "GET", "/portal");
     assert_eq!(ask(&mut function, &overview).await.status, 401);
     overview["cookies"] = json!([cookie]);
     let shown = ask(&mut function, &overview).await;
@@ -68,7 +68,7 @@ async fn a_binary_that_is_not_configured_says_so() {
     let app = App::start().await;
     for more in [("PORTAL_SAML", "perhaps"), ("SAML_HOSTS", "no host")] {
         let mut function = start(&app, &[more]);
-        let answer = ask(&mut function, &request(&app, "GET", "/portal/")).await;
+        let answer = ask(&mut function, &request(&app, "GET", "/portal")).await;
         assert_eq!((answer.status, answer.body.as_str()), (500, "The server is not configured."));
         assert!(function.end().join("\n").contains(more.0));
     }

@@ -73,7 +73,7 @@ async fn a_sign_in_that_is_elsewhere_stays_there_and_one_that_nobody_has_set_up_
     let page = browser.get("/portal/sign-in").await.expect(200);
     page.says("set up elsewhere");
     assert!(!page.text.contains("Check and keep"), "there is nothing to give");
-    browser.get("/portal/").await.expect(200).says("It is set up elsewhere");
+    browser.get("/portal").await.expect(200).says("It is set up elsewhere");
     // The form of a page that was opened before.
     browser.upload(super::METADATA).await.expect(409).says("were not kept");
     browser.get("/portal/sign-in").await.expect(200).says("set up elsewhere");

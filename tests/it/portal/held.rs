@@ -80,7 +80,7 @@ async fn what_the_page_has_shown_is_released_and_nothing_that_came_after() {
     page.says("1 change is held back").says("later@ex.test");
     let log = browser.get("/portal/log").await.expect(200);
     log.says("portal:brake-decided").says("p4@ex.test");
-    browser.get("/portal/").await.expect(200).says("held back from the app");
+    browser.get("/portal").await.expect(200).says("held back from the app");
 }
 
 #[tokio::test]

@@ -27,7 +27,8 @@ async fn one_link_carries_an_admin_from_nothing_to_in_sync() {
     let link = link(&app, &tenant).await;
     browser.get(&path_of(&link)).await.expect(200).says("Set up newco").says("Continue");
     let opened = browser.open(&link).await.expect(303);
-    assert_eq!(opened.header("location"), "/portal/");
+    assert_eq!(opened.header("location"), "/portal");
+    browser.get("/portal").await.expect(200).says("waiting for first contact");
     browser.get("/portal/").await.expect(200).says("waiting for first contact");
 
     // First the sign-in, then the switch.
@@ -74,7 +75,7 @@ async fn one_link_carries_an_admin_from_nothing_to_in_sync() {
     app.call_as(&token, "GET", PROBE, Value::Null).await.expect(200);
     app.clock().advance(Duration::from_mins(12));
     browser
-        .get("/portal/")
+        .get("/portal")
         .await
         .expect(200)
         .says("Your directory is in sync, last seen 12 minutes ago");
@@ -158,7 +159,7 @@ async fn each_page_is_there_without_script_and_keeps_nothing() {
 async fn assets_are_kept_under_names_that_change_with_them() {
     let app = App::start().await;
     let browser = Browser::new(&app);
-    let page = browser.get("/portal/").await.expect(401);
+    let page = browser.get("/portal").await.expect(401);
     for ending in [".css", ".js"] {
         let name =
             page.text.split("/portal/assets/").skip(1).map(|rest| rest.split('"').next().unwrap());
@@ -177,7 +178,7 @@ async fn a_team_does_without_the_sign_in_or_has_it_elsewhere() {
     let without = Options { saml_first: SamlFirst::NotRequired, ..options() };
     let browser = Browser::with(&app, without);
     browser.open(&link(&app, &tenant).await).await.expect(303);
-    browser.get("/portal/").await.expect(200).says("It is not asked for here");
+    browser.get("/portal").await.expect(200).says("It is not asked for here");
     browser.submit("/portal/provisioning", &[("to", "on")]).await.expect(303);
     browser.submit("/portal/provisioning", &[("to", "off")]).await.expect(303);
     scim_endpoint::admin::saml::external(app.store(), &app.moment(), (&tenant, "scimctl"))

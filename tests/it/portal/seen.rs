@@ -34,7 +34,7 @@ async fn a_right_token_at_a_wrong_address_is_no_success() {
         "{}",
         page.words()
     );
-    let overview = browser.get("/portal/").await.expect(200);
+    let overview = browser.get("/portal").await.expect(200);
     overview.says("and was refused");
     assert_eq!(overview.text.matches("class=\"done\"").count(), 2, "{}", overview.words());
     // The next try is seen at once, within the minute of the one before.
@@ -42,7 +42,7 @@ async fn a_right_token_at_a_wrong_address_is_no_success() {
     let page = browser.get("/portal/test").await.expect(200);
     page.says("it works").says("was let in");
     assert!(!page.words().contains("refused"), "{}", page.words());
-    assert_eq!(browser.get("/portal/").await.text.matches("class=\"done\"").count(), 4);
+    assert_eq!(browser.get("/portal").await.text.matches("class=\"done\"").count(), 4);
     // And the address broken again is seen at once as well.
     app.call_as(&token, "GET", "/Persons?count=1", Value::Null).await.expect(404);
     browser.get("/portal/test").await.says("that call was refused").says("It was last let in at");

@@ -1,6 +1,6 @@
 //! A local server with several tenants, something between it and its engine, and rehearsals in its tenants.
 
-use scim_endpoint::local::{self, LocalError, Options, Started};
+use scim_endpoint::local::{self, LocalError, Options, Pages, Started};
 use scim_endpoint::simulate::{Endpoint, Faults, Plan, Rehearsal, Silent, Source, Switch};
 use scim_endpoint::store::TenantId;
 use scim_endpoint::store::check::Mode;
@@ -75,7 +75,8 @@ async fn start(
     through: impl AsyncFnOnce(String) -> Result<String, LocalError>,
 ) -> Started {
     let tenants = tenants.iter().map(|name| TenantId::parse(name).unwrap()).collect();
-    let options = Options { port: 0, data: None, tenants, rate: None };
+    let pages = Pages::default();
+    let options = Options { port: 0, data: None, tenants, rate: None, pages };
     let (started, server) = local::start_through(options, through).await.unwrap();
     tokio::spawn(server.run(std::future::pending()));
     started
