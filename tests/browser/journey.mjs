@@ -40,7 +40,7 @@ async function enter(hand, server, tenant) {
   await says(page, `Set up ${tenant}`);
   await hand.looked("link");
   await hand.press(button(page, "Continue"));
-  await page.waitForURL(`${server.origin}/portal/`);
+  await page.waitForURL(`${server.origin}/portal`);
   await says(page, "waiting for first contact");
   return url;
 }
@@ -209,7 +209,7 @@ export async function journey(hand, server, tenant) {
   await hand.press(button(page, "End the session"));
   await says(page, "The session is over");
   await hand.looked("left");
-  await page.goto(`${server.origin}/portal/`);
+  await page.goto(`${server.origin}/portal`);
   await says(page, "No open session");
   await page.goto(url);
   await says(page, "This setup link was opened at");

@@ -77,7 +77,7 @@ test("a link that was opened already", async () => {
   const { url } = await server.link("acme");
   await page.goto(url);
   await page.getByRole("button", { name: "Continue" }).click();
-  await page.waitForURL(`${server.origin}/portal/`);
+  await page.waitForURL(`${server.origin}/portal`);
   // Nor in another browser.
   await context.clearCookies();
   await shown(url, 410, "Used already", "This setup link was opened at", ASK);
@@ -95,14 +95,14 @@ test("a link that is revoked while its page is open, and one that ends a session
   const other = await server.link("acme");
   await page.goto(other.url);
   await page.getByRole("button", { name: "Continue" }).click();
-  await page.waitForURL(`${server.origin}/portal/`);
+  await page.waitForURL(`${server.origin}/portal`);
   await server.admin("portal", "revoke", "acme", other.link_id);
   await page.reload();
   await page.getByRole("heading", { name: "No open session" }).waitFor();
 });
 
 test("nobody without a session, and nothing at other addresses", async () => {
-  await shown(`${server.origin}/portal/`, 401, "No open session", "ask whoever sent you the setup link for a new one");
+  await shown(`${server.origin}/portal`, 401, "No open session", "ask whoever sent you the setup link for a new one");
   await shown(`${server.origin}/portal/tokens`, 401, "No open session");
   await shown(`${server.origin}/portal/nothing`, 404, "Nothing here", "There is nothing at this address.");
 });
