@@ -127,18 +127,41 @@ async fn metadata_are_shown_as_text() {
     }
 }
 
-/// What is put into a page unescaped would be marked so: nothing is.
+/// What in a template, or in what says how it is escaped, leaves something as it is; white space is not looked at.
+fn unescaped(text: &str) -> bool {
+    let dense: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    ["|safe", "|e(", "|escape", "escape=", "{%autoescape", "HtmlSafe"]
+        .iter()
+        .any(|mark| dense.contains(mark))
+}
+
 #[test]
 fn no_template_leaves_anything_unescaped() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/portal");
-    let mut count = 0;
-    for entry in std::fs::read_dir(root).unwrap() {
-        let path = entry.unwrap().path();
-        assert!(path.extension().is_some_and(|ending| ending == "html"), "{}", path.display());
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert!(!text.contains("safe") || text.contains("safe to"), "{}", path.display());
-        assert!(!text.contains("|safe") && !text.contains("| safe"), "{}", path.display());
-        count += 1;
+    for text in [
+        "{{ name|safe }}",
+        "{{ name |  safe }}",
+        "{{ name|e(\"none\") }}",
+        "{{ name | escape(\"none\") }}",
+        "#[template(path = \"portal/x.html\", escape = \"none\")]",
+    ] {
+        assert!(unescaped(text), "{text}");
     }
-    assert!(count > 10);
+    assert!(!unescaped("<p>It is safe to revoke {{ name }}: {{ escaped }}</p>"));
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut count = 0;
+    for (folder, ending) in
+        [("templates/portal", "html"), ("src/portal", "rs"), ("src/portal/pages", "rs")]
+    {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let fits = path.extension().is_some_and(|found| found == ending);
+            assert!(fits || ending == "rs", "{}", path.display());
+            if fits {
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(!unescaped(&text), "{}", path.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 30, "{count}");
 }

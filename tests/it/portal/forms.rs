@@ -3,17 +3,18 @@
 use scim_endpoint::admin::tokens;
 use scim_endpoint::limits::{DEAD_TOKENS_SHOWN, FORM_BYTES_MAX, TOKEN_ROWS_PORTAL_MAX};
 
-use super::{Browser, METADATA, form, link, path_of};
+use super::{Browser, METADATA, PAGES, form, link, path_of};
 use crate::app::App;
 
 const URLENCODED: &str = "application/x-www-form-urlencoded";
 
 /// Every form that changes something.
-const FORMS: [(&str, &[(&str, &str)]); 5] = [
+const FORMS: [(&str, &[(&str, &str)]); 6] = [
     ("/portal/sign-in", &[("metadata", METADATA)]),
     ("/portal/provisioning", &[("to", "off")]),
     ("/portal/tokens", &[("label", "x"), ("days", "365"), ("version", "1")]),
     ("/portal/tokens/revoke", &[("token", "x")]),
+    ("/portal/held", &[("decision", "release"), ("until", "01995f0e-0000-7000-8000-000000000000")]),
     ("/portal/leave", &[]),
 ];
 
@@ -25,6 +26,12 @@ async fn tokens_of(app: &App) -> usize {
 async fn no_form_of_another_page_is_taken() {
     let app = App::start().await;
     let browser = Browser::opened(&app).await;
+    // Each page that takes a form is among them.
+    for path in PAGES {
+        let is_among = FORMS.iter().any(|(form, _)| *form == path);
+        let refused = browser.post(path, &[]).await;
+        assert_eq!(refused.status, if is_among { 403 } else { 405 }, "{path}");
+    }
     let other = Browser::opened(&app).await;
     let (own, foreign) = (browser.csrf().await, other.csrf().await);
     let before = tokens_of(&app).await;
