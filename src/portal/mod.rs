@@ -203,10 +203,7 @@ fn known(method: &Method) -> &'static str {
 
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Throttled => Self::busy(),
-            error => Self::failed(error),
-        }
+        if matches!(error, StoreError::Throttled) { Self::busy() } else { Self::failed(error) }
     }
 }
 
