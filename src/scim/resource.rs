@@ -141,10 +141,12 @@ mod tests {
         let users = catalog.resource_type(Kind::User);
         let document = |name: &str| validate::document(users, &json!({"userName": name})).unwrap();
         let moment = stopped();
-        let first = Resource::new(Kind::User, document("ida"), &moment);
+        let mut first = Resource::new(Kind::User, document("ida"), &moment);
+        first.last_modified = first.last_modified.plus_seconds(-60);
         let second = first.with_document(document("ada"), &moment);
         assert_eq!((first.version, second.version), (1, 2));
         assert_eq!((first.id, first.created), (second.id, second.created));
+        assert_eq!(second.last_modified, moment.now());
         let shown = second.to_value(users, "https://x");
         assert_eq!(shown["userName"], "ada");
         assert_eq!(shown["id"], second.id.to_string());
