@@ -6,14 +6,18 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::brake::BrakeArguments;
 use super::cost::CostArguments;
+use super::docs::DocsArguments;
 pub(super) use super::feed_args::{ChangesArguments, JournalArguments};
 pub(super) use super::insight_args::{HealthArguments, LogArguments, WhyArguments};
+use super::load::LoadArguments;
 use super::portal::{PortalArguments, public_url};
 use super::saml::SamlArguments;
 use super::serve::LogLevel;
 use super::simulate::SimulateArguments;
 use super::watch::WatchArguments;
-use crate::limits::{TENANT_RATE_MIN, TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX};
+use crate::limits::{
+    TENANT_RATE_MIN, TOKEN_CACHE_SECONDS_MAX, TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX,
+};
 use crate::moment::Timestamp;
 use crate::scim::catalog::Kind;
 use crate::scim::discovery::GroupNames;
@@ -89,6 +93,8 @@ pub(super) enum Command {
     Cost(CostArguments),
     /// Rehearse: play Entra's sync cycles against an endpoint, and compare what is there with what should be
     Simulate(Box<SimulateArguments>),
+    /// Measure how fast an endpoint answers the requests of an initial and an incremental cycle
+    Load(LoadArguments),
 }
 
 #[derive(Debug, Args)]
@@ -113,6 +119,10 @@ pub(super) struct ServeArguments {
     #[arg(long, value_name = "N", value_parser = rate)]
     pub(super) rate: Option<u32>,
 
+    /// Count a token as known for so long after it was looked up; the Lambda does for 30 s
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=TOKEN_CACHE_SECONDS_MAX))]
+    pub(super) token_cache: u64,
+
     /// What is logged to standard error; info is one line a request [default: warn, or what RUST_LOG says]
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub(super) log: Option<LogLevel>,
@@ -121,7 +131,15 @@ pub(super) struct ServeArguments {
 impl Default for ServeArguments {
     fn default() -> Self {
         let tenants = TenantId::parse(DEFAULT_TENANT).into_iter().collect();
-        Self { port: DEFAULT_PORT, data: None, tenants, public_url: None, rate: None, log: None }
+        Self {
+            port: DEFAULT_PORT,
+            data: None,
+            tenants,
+            public_url: None,
+            rate: None,
+            token_cache: 0,
+            log: None,
+        }
     }
 }
 
@@ -417,25 +435,6 @@ pub(super) struct ExportArguments {
 
     #[command(flatten)]
     pub(super) place: Place,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct DocsArguments {
-    #[command(subcommand)]
-    pub(super) command: DocsCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum DocsCommand {
-    /// The tutorial for your customers' Entra admins, in Markdown
-    Entra {
-        /// What your product is called
-        #[arg(long, value_name = "NAME")]
-        product: String,
-        /// The Tenant URL, or the SCIM base URL
-        #[arg(long, value_name = "URL")]
-        url: String,
-    },
 }
 
 /// Where the tables are.

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::args::{DocsArguments, DocsCommand};
 use super::output::{CliError, Output};
 use super::site::tenant_url;
 
@@ -12,6 +12,25 @@ use super::site::tenant_url;
 const ENTRA: &str = include_str!("../../docs/idp/entra.md");
 /// Longest name of a product, in characters: it stands in headings.
 const PRODUCT_CHARS_MAX: usize = 80;
+
+#[derive(Debug, Args)]
+pub(super) struct DocsArguments {
+    #[command(subcommand)]
+    command: DocsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum DocsCommand {
+    /// The tutorial for your customers' Entra admins, in Markdown
+    Entra {
+        /// What your product is called
+        #[arg(long, value_name = "NAME")]
+        product: String,
+        /// The Tenant URL, or the SCIM base URL
+        #[arg(long, value_name = "URL")]
+        url: String,
+    },
+}
 
 pub(super) fn run(arguments: &DocsArguments, out: &mut Output) -> Result<ExitCode, CliError> {
     match &arguments.command {

@@ -19,6 +19,7 @@ mod import;
 mod insight_args;
 mod journal;
 mod lag;
+mod load;
 mod log;
 mod migrate;
 mod output;
@@ -150,6 +151,7 @@ async fn dispatch(
         Some(Command::Docs(docs)) => docs::run(&docs, out),
         Some(Command::Cost(cost)) => cost::run(&cost, out),
         Some(Command::Simulate(simulate)) => simulate::run(*simulate, host, out).await,
+        Some(Command::Load(load)) => load::run(load, host, out).await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `scimctl serve`: the endpoint on this machine, and what a person needs next.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -28,7 +29,7 @@ pub(super) async fn run(
     host: &Host,
     out: &mut Output,
 ) -> Result<ExitCode, CliError> {
-    let ServeArguments { port, data, tenants, public_url, rate, log } = arguments;
+    let ServeArguments { port, data, tenants, public_url, rate, token_cache, log } = arguments;
     if let Some(level) = level(log, host) {
         telemetry::init_text(Some(&level));
     }
@@ -40,7 +41,8 @@ pub(super) async fn run(
     }
     let look_up = |name: &str| host.variable(name);
     let pages = Pages::from_lookup(public_url, look_up).map_err(CliError::new)?;
-    let options = Options { port, data, tenants: unique, rate, pages };
+    let token_cache = Duration::from_secs(token_cache);
+    let options = Options { port, data, tenants: unique, rate, token_cache, pages };
     let started = local::start(options).await;
     let (started, server) = started.map_err(|error| CliError::new(error.to_string()))?;
     let stopped = stopped();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use self::progress::Progress;
+pub(super) use self::progress::Progress;
 use super::Host;
 use super::output::{CliError, Output, counted};
 use crate::scim::well_known;
@@ -20,7 +20,7 @@ use crate::simulate::{
 use crate::store::check;
 
 /// The variable with the token, so that it need not stand in the list of processes.
-const TOKEN_VARIABLE: &str = "SCIM_TOKEN";
+pub(super) const TOKEN_VARIABLE: &str = "SCIM_TOKEN";
 /// How long cleaning up after Ctrl-C may take.
 const CLEAN_UP_PATIENCE: Duration = Duration::from_mins(1);
 /// Bytes of a file of people that are read at most.

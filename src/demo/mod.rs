@@ -108,7 +108,8 @@ pub async fn start(
     let tenant = TenantId::parse(TENANT).map_err(DemoError::new)?;
     let tenants = vec![tenant.clone()];
     let pages = local::Pages::default();
-    let endpoint = local::Options { port: 0, data: None, tenants, rate: None, pages };
+    let token_cache = Duration::ZERO;
+    let endpoint = local::Options { port: 0, data: None, tenants, rate: None, token_cache, pages };
     let (mut endpoint, server) = local::start(endpoint).await?;
     let (_, token) = endpoint.tenants.pop().ok_or_else(|| DemoError::new("there is no token"))?;
     let token = Arc::new(token);

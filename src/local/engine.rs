@@ -1,5 +1,5 @@
-//! The embedded DynamoDB-compatible engine on a loopback port of its own, so that the store speaks to it as it does to
-//! DynamoDB, and so that `aws dynamodb --endpoint-url` or a viewer can look inside.
+//! The embedded DynamoDB-compatible engine, for the store in this process, and on a loopback port of its own, so that other
+//! programs speak to it as they do to DynamoDB, and `aws dynamodb --endpoint-url` or a viewer can look inside.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind, Read};
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::LocalError;
+use super::in_process::InProcess;
 
 /// The region that the engine does not care about and the SDK wants.
 pub(super) const REGION: &str = "us-east-1";
@@ -32,6 +33,7 @@ const HEAD_BYTES: u64 = 64 * 1024;
 #[derive(Debug)]
 pub struct Engine {
     endpoint: String,
+    in_process: InProcess,
     /// Held as long as the engine runs: one file, one server.
     _lock: Option<File>,
     stop: Option<oneshot::Sender<()>>,
@@ -51,6 +53,7 @@ impl Engine {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let socket = socket.map_err(|error| LocalError::new(format!("no free port: {error}")))?;
         let address = socket.local_addr().map_err(|error| LocalError::new(error.to_string()))?;
+        let in_process = InProcess::new(database.clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(async move {
             let until = async move { drop(stopped.await) };
@@ -60,7 +63,7 @@ impl Engine {
             }
         });
         let endpoint = format!("http://{address}");
-        Ok(Self { endpoint, _lock: lock, stop: Some(stop), served })
+        Ok(Self { endpoint, in_process, _lock: lock, stop: Some(stop), served })
     }
 
     /// Its address.
@@ -68,13 +71,15 @@ impl Engine {
         &self.endpoint
     }
 
-    /// How the SDK finds it.
+    /// How the SDK finds it from within this process: without a socket.
     pub fn sdk_config(&self) -> SdkConfig {
-        sdk_config(&self.endpoint)
+        let config = sdk_config(&self.endpoint).into_builder();
+        config.http_client(self.in_process.client()).build()
     }
 
     /// Lets running requests finish and closes the file.
     pub async fn stop(mut self) {
+        self.in_process.stop();
         if let Some(stop) = self.stop.take() {
             // Nobody listens any more when it has stopped by itself.
             stop.send(()).ok();

@@ -2,6 +2,7 @@
 //! token each, and a loopback socket in front of the same `http::handle` that the Lambda runs.
 
 mod engine;
+mod in_process;
 mod request_line;
 mod serve;
 
@@ -44,6 +45,9 @@ pub struct Options {
     pub tenants: Vec<TenantId>,
     /// Requests per second and tenant; no limit without it.
     pub rate: Option<u32>,
+    /// How long a token that was looked up counts as known. Zero shows a revocation at once: on one's own machine a read
+    /// costs next to nothing.
+    pub token_cache: Duration,
     /// How the workspace settings are.
     pub pages: Pages,
 }
@@ -122,17 +126,17 @@ impl LocalError {
 /// # Errors
 /// A port in use, a file that cannot be read or is of another format.
 pub async fn start(options: Options) -> Result<(Started, Server), LocalError> {
-    start_through(options, async |engine| Ok(engine)).await
+    start_through(options, async |_engine| Ok(None)).await
 }
 
 /// As [`start`], over an engine that the server reaches through `through`: it is given the engine's address and says
-/// another.
+/// another, or none when the server may call the engine without a socket.
 ///
 /// # Errors
 /// As [`start`], and what `through` says.
 pub async fn start_through(
     options: Options,
-    through: impl AsyncFnOnce(String) -> Result<String, LocalError>,
+    through: impl AsyncFnOnce(String) -> Result<Option<String>, LocalError>,
 ) -> Result<(Started, Server), LocalError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -144,8 +148,11 @@ pub async fn start_through(
     let address = listener.local_addr().map_err(|error| LocalError::new(error.to_string()))?;
     let engine = Engine::start(options.data.as_deref()).await?;
     let catalog = Catalog::embedded().map_err(|error| LocalError::new(error.to_string()))?;
-    let reached = through(engine.endpoint().to_owned()).await?;
-    let store = Store::connect(&sdk_config(&reached), Tables::local(), Arc::new(catalog));
+    let sdk = match through(engine.endpoint().to_owned()).await? {
+        Some(reached) => sdk_config(&reached),
+        None => engine.sdk_config(),
+    };
+    let store = Store::connect(&sdk, Tables::local(), Arc::new(catalog));
     let moments = Moments::new().map_err(|error| LocalError::new(error.to_string()))?;
     store
         .create_tables()
@@ -156,7 +163,10 @@ pub async fn start_through(
     let reached = options.pages.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let said = store.set_public_url(&moments.unnamed(), &reached).await;
     said.map_err(|error| describe("the address cannot be written", &error))?;
-    let config = config(options.pages.public_url.clone(), options.rate);
+    let config = Config {
+        token_cache: options.token_cache,
+        ..config(options.pages.public_url.clone(), options.rate)
+    };
     let started = Started {
         base_url: format!("http://{address}{}", config.base_path),
         dynamodb_endpoint: engine.endpoint().to_owned(),

@@ -1,12 +1,15 @@
 //! The endpoint that a rehearsal starts for itself when nobody names one: the server and the engine of `scimctl serve`, in
 //! this process, in memory.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::faults::Faults;
 use super::wire::Endpoint;
 use super::{SimulateError, Switch};
+use crate::limits::TOKEN_CACHE_SECONDS_MAX;
 use crate::local::{self, Options, Pages};
 use crate::store::check::{Mode, Report};
 use crate::store::{Store, TenantId};
@@ -38,18 +41,34 @@ impl Embedded {
         moments: Moments,
         chaos: Option<(Switch, u64)>,
     ) -> Result<Self, SimulateError> {
+        Self::start_with(moments, chaos, Duration::ZERO).await
+    }
+
+    /// As [`Embedded::start`], without faults, and with tokens remembered as the Lambda remembers them.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn start_for_load(moments: Moments) -> Result<Self, SimulateError> {
+        Self::start_with(moments, None, Duration::from_secs(TOKEN_CACHE_SECONDS_MAX)).await
+    }
+
+    async fn start_with(
+        moments: Moments,
+        chaos: Option<(Switch, u64)>,
+        token_cache: Duration,
+    ) -> Result<Self, SimulateError> {
         let told =
             |error: String| SimulateError::new(format!("the server cannot be started: {error}"));
         let tenant = TenantId::parse(TENANT).map_err(|error| told(error.to_string()))?;
         let (tenants, pages) = (vec![tenant.clone()], Pages::default());
-        let options = Options { port: 0, data: None, tenants, rate: None, pages };
+        let options = Options { port: 0, data: None, tenants, rate: None, token_cache, pages };
         let mut faults = None;
         let (started, server) = local::start_through(options, async |engine: String| match chaos {
-            None => Ok(engine),
+            None => Ok(None),
             Some((switch, seed)) => {
                 let (between, url) = Faults::start(&engine, switch, seed).await?;
                 faults = Some(between);
-                Ok(url)
+                Ok(Some(url))
             }
         })
         .await

@@ -136,7 +136,7 @@ pub(super) fn group(chance: &mut StdRng, number: usize) -> (String, Group) {
 }
 
 /// The beginning of a key, so that the names of two rehearsals do not meet.
-fn tag(key: &str) -> &str {
+pub(super) fn tag(key: &str) -> &str {
     key.get(..8).unwrap_or(key)
 }
 

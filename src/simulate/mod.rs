@@ -20,6 +20,7 @@ mod faults;
 mod files;
 mod formula;
 mod generate;
+mod load;
 mod others;
 mod outcome;
 mod payload;
@@ -43,6 +44,7 @@ pub use embedded::Embedded;
 pub use faults::Faults;
 pub use files::{read_groups, read_people};
 pub use generate::{Size, directory};
+pub use load::{Figures, Lap, Load, LoadPlan};
 pub use payload::Dialect;
 pub use provider::Provider;
 pub use rehearsal::{Left, Rehearsal, Restart};
@@ -141,6 +143,10 @@ pub enum Phase {
     Memberships,
     /// The endpoint is read back.
     ReadBack,
+    /// People, groups and members under load.
+    InitialCycle,
+    /// Changes under load.
+    IncrementalCycle,
     /// What was created is deleted.
     CleanUp,
 }
@@ -155,6 +161,8 @@ impl Phase {
             Self::Groups => "groups",
             Self::Memberships => "memberships",
             Self::ReadBack => "read back",
+            Self::InitialCycle => "initial cycle",
+            Self::IncrementalCycle => "incremental cycle",
             Self::CleanUp => "clean up",
         }
     }

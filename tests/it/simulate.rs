@@ -6,6 +6,7 @@ mod front;
 mod gateway;
 mod journal;
 mod killed;
+mod load;
 mod log;
 mod marked;
 mod providers;

@@ -7,14 +7,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::simulate::{Observer, Phase};
 
 /// The bar of the phase that is under way.
-pub(super) struct Progress {
+pub(in crate::cli) struct Progress {
     is_shown: bool,
     style: ProgressStyle,
     bar: ProgressBar,
 }
 
 impl Progress {
-    pub(super) fn new(is_text: bool, is_plain: bool) -> Self {
+    pub(in crate::cli) fn new(is_text: bool, is_plain: bool) -> Self {
         let bar = if is_plain { "{bar:30}" } else { "{bar:30.cyan}" };
         let template = format!("{{msg:26}} {bar} {{pos}}/{{len}}  {{per_sec}}  {{eta}} left");
         let style = ProgressStyle::with_template(&template)
@@ -24,7 +24,7 @@ impl Progress {
     }
 
     /// Takes the bar away.
-    pub(super) fn end(&mut self) {
+    pub(in crate::cli) fn end(&mut self) {
         self.bar.finish_and_clear();
     }
 }

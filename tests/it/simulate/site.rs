@@ -1,5 +1,7 @@
 //! A local server with several tenants, something between it and its engine, and rehearsals in its tenants.
 
+use std::time::Duration;
+
 use scim_endpoint::local::{self, LocalError, Options, Pages, Started};
 use scim_endpoint::simulate::{Endpoint, Faults, Plan, Rehearsal, Silent, Source, Switch};
 use scim_endpoint::store::TenantId;
@@ -75,9 +77,12 @@ async fn start(
     through: impl AsyncFnOnce(String) -> Result<String, LocalError>,
 ) -> Started {
     let tenants = tenants.iter().map(|name| TenantId::parse(name).unwrap()).collect();
-    let pages = Pages::default();
-    let options = Options { port: 0, data: None, tenants, rate: None, pages };
-    let (started, server) = local::start_through(options, through).await.unwrap();
+    let (token_cache, pages) = (Duration::ZERO, Pages::default());
+    let options = Options { port: 0, data: None, tenants, rate: None, token_cache, pages };
+    let (started, server) =
+        local::start_through(options, async |engine| through(engine).await.map(Some))
+            .await
+            .unwrap();
     tokio::spawn(server.run(std::future::pending()));
     started
 }

@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wrong {
+pub(super) enum Wrong {
     /// Nothing: so that the rest proves something.
     Nothing,
     /// A PATCH of a user is answered 204 and not done.
@@ -55,7 +55,7 @@ enum Wrong {
     Throttles,
 }
 
-async fn spoiled(wrong: Wrong, server: String) -> String {
+pub(super) async fn spoiled(wrong: Wrong, server: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let probes = Arc::new(std::sync::atomic::AtomicUsize::new(0));
