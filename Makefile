@@ -1,5 +1,5 @@
 # Shortcuts: each target is a plain cargo or sam line, and this is the list of them.
-.PHONY: help run demo picture test t expect exchanges soak fmt lint doc tidy build deploy ci
+.PHONY: help run demo picture test t expect exchanges soak load bench bench-cold fmt lint doc tidy build deploy ci
 
 help: ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,16 @@ exchanges: ## Run the recorded conversations (against SCIM_BASE_URL with SCIM_TO
 
 soak: ## 25 requests a second on the Lambda binary for an hour, or for S seconds: make soak S=60
 	SOAK_SECONDS=$(or $(S),3600) cargo test --test it lambda::soak -- --nocapture
+
+load: ## Measure how fast the local server answers: requests/s at 1, 8 and 32 at once
+	cargo run --release -- load
+
+bench: ## Time and allocations of the core on Entra's bodies
+	cargo bench --bench core
+
+bench-cold: ## Cold start, CPU and memory of the Lambda binary, beside a hello world; prints the table of docs/BENCHMARKS.md
+	cargo build --release --no-default-features --features bench --bin bootstrap --example hello --target-dir target/lambda
+	cargo run --release --features bench --example cold_start
 
 fmt: ## Format
 	cargo fmt
