@@ -36,6 +36,7 @@ pub mod moment;
 pub mod ops;
 #[cfg(feature = "portal")]
 pub mod portal;
+pub mod roots;
 #[cfg(feature = "portal")]
 pub mod saml;
 pub mod scim;

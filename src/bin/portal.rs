@@ -15,6 +15,7 @@ use scim_endpoint::http::Request;
 use scim_endpoint::lambda::{self, Event};
 use scim_endpoint::moment::Moment;
 use scim_endpoint::portal::{self, Api, Options, Portal};
+use scim_endpoint::roots;
 use scim_endpoint::scim::catalog::Catalog;
 use scim_endpoint::store::Store;
 use scim_endpoint::system::{Moments, environment};
@@ -100,7 +101,7 @@ async fn connect() -> Result<Portal, Error> {
     let config = Config::from_lookup(environment)?;
     let options = Options::from_lookup(&config, environment)?;
     let catalog = Arc::new(Catalog::embedded()?);
-    let sdk = aws_config::load_from_env().await;
+    let sdk = roots::sdk_config(environment).await?;
     let store = Store::connect(&sdk, config.tables.clone(), catalog);
     Ok(Portal::new(store.with_journal_days(config.journal_days), options))
 }

@@ -180,18 +180,20 @@ impl Cast {
         }
     }
 
-    /// The ids of a group and of its member, as the endpoint gave them.
+    /// The ids of a group and of its member, as the endpoint gave them. One group comes after the other, so that requests
+    /// that are under way at once are about different ones.
     fn membership(&self, step: usize) -> Option<(&str, &str)> {
-        let group = step.checked_div(self.plan.members)?;
-        let member = step.checked_rem(self.plan.users)?;
+        let (group, of_group) =
+            (step.checked_rem(self.plan.groups)?, step.checked_div(self.plan.groups)?);
+        let member = group.saturating_mul(self.plan.members).saturating_add(of_group);
+        let member = member.checked_rem(self.plan.users)?;
         Some((self.group_ids.get(group)?.get()?, self.user_ids.get(member)?.get()?))
     }
 
     /// Who should be in a group.
     fn roster(&self, group: usize) -> BTreeSet<&str> {
-        let first = group.saturating_mul(self.plan.members);
-        let members = first..first.saturating_add(self.plan.members);
-        members.filter_map(|step| Some(self.membership(step)?.1)).collect()
+        let steps = (0..self.plan.members).map(|nth| nth * self.plan.groups + group);
+        steps.filter_map(|step| Some(self.membership(step)?.1)).collect()
     }
 }
 
@@ -479,6 +481,7 @@ mod tests {
             id.set(format!("g{number}")).unwrap();
         }
         assert_eq!(cast.membership(0), Some(("g0", "u0")));
+        assert_eq!(cast.membership(1), Some(("g1", "u2")));
         assert_eq!(cast.membership(3), Some(("g1", "u0")));
         assert_eq!(cast.roster(1), BTreeSet::from(["u2", "u0"]));
     }
