@@ -38,10 +38,9 @@ enum Roots {
 fn chosen(lookup: impl Fn(&str) -> Option<String>) -> Result<Roots, String> {
     let text = |name: &str| lookup(name).filter(|text| !text.trim().is_empty());
     match text(VARIABLE).as_deref().map(str::trim) {
-        Some("amazon") => Ok(Roots::Amazon),
         Some("system") => Ok(Roots::System),
         None if text(FILE_VARIABLE).is_some() => Ok(Roots::System),
-        None => Ok(Roots::Amazon),
+        Some("amazon") | None => Ok(Roots::Amazon),
         Some(other) => Err(format!("{VARIABLE} is amazon or system, not {other}")),
     }
 }

@@ -212,6 +212,9 @@ fn id_of(answer: &str) -> String {
     id.unwrap_or_else(|| panic!("nothing was created: {answer}")).to_owned()
 }
 
+/// A sort of events: what it is called, how many are measured, the most milliseconds of CPU, and the event of a number.
+type Sort<'a> = (&'static str, usize, f64, &'a mut dyn FnMut(usize) -> String);
+
 /// One environment, event after event.
 fn warm(table: &mut Table, binary: &Path, environment: &[(String, String)], events: &Events) {
     let (mut function, _) = Function::start(binary, environment);
@@ -223,13 +226,8 @@ fn warm(table: &mut Table, binary: &Path, environment: &[(String, String)], even
     let group = id_of(&function.invoke(&events.event("POST", "/Groups", "", Some(&group))).0);
     let hundred = ids.get(..100).expect("there are more");
     let mut next = WARM_UP;
-    for (what, count, bar, event) in [
-        (
-            "match on userName",
-            MEASURED,
-            0.4,
-            &mut (|n: usize| events.find(n % WARM_UP + 1)) as &mut dyn FnMut(usize) -> String,
-        ),
+    let sorts: [Sort<'_>; 5] = [
+        ("match on userName", MEASURED, 0.4, &mut |n| events.find(n % WARM_UP + 1)),
         ("GET by id", MEASURED, 0.6, &mut |n| events.get(id(n))),
         ("POST user", MEASURED, 0.6, &mut |_| {
             next += 1;
@@ -237,7 +235,8 @@ fn warm(table: &mut Table, binary: &Path, environment: &[(String, String)], even
         }),
         ("PATCH user", MEASURED, 1.0, &mut |n| events.patch(id(n), n)),
         ("PATCH of 100 members", HUNDREDS, 5.0, &mut |n| events.members(&group, hundred, n)),
-    ] {
+    ];
+    for (what, count, bar, event) in sorts {
         let mut walls = Vec::with_capacity(count);
         let before = function.cpu();
         for number in 0..count {

@@ -62,21 +62,16 @@ pub(super) async fn run(
     host: &Host,
     out: &mut Output,
 ) -> Result<ExitCode, CliError> {
-    let (embedded, endpoint) = match (&arguments.url, &arguments.token) {
-        (Some(url), token) => {
-            let token =
-                token.clone().or_else(|| host.variable(TOKEN_VARIABLE)).ok_or_else(|| {
-                    CliError::new(format!(
-                        "{url} needs a token: give --token, or set {TOKEN_VARIABLE}"
-                    ))
-                })?;
-            (None, Endpoint::parse(url, &token)?)
-        }
-        (None, _) => {
-            let embedded = Embedded::start_for_load(host.moments.clone()).await?;
-            let endpoint = embedded.endpoint()?;
-            (Some(embedded), endpoint)
-        }
+    let (embedded, endpoint) = if let Some(url) = &arguments.url {
+        let token = arguments.token.clone().or_else(|| host.variable(TOKEN_VARIABLE));
+        let token = token.ok_or_else(|| {
+            CliError::new(format!("{url} needs a token: give --token, or set {TOKEN_VARIABLE}"))
+        })?;
+        (None, Endpoint::parse(url, &token)?)
+    } else {
+        let embedded = Embedded::start_for_load(host.moments.clone()).await?;
+        let endpoint = embedded.endpoint()?;
+        (Some(embedded), endpoint)
     };
     let plan = plan(&arguments)?;
     let base = endpoint.base().to_owned();
