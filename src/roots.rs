@@ -1,7 +1,7 @@
 //! Which certificates the functions trust when they call AWS ([ADR 49](../docs/adr/0049-which-roots-tls-trusts.md)).
 //!
-//! A system's file has about 145 roots, and reading them is a good part of a cold start's CPU. AWS's endpoints need five: the
-//! Amazon Trust Services' roots, which are embedded. The system's can be asked for.
+//! The system's, unless told otherwise: its file has about 145 roots, which are read at each cold start. AWS's endpoints need
+//! five, the Amazon Trust Services' roots. These are embedded, for whoever asks for them.
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
@@ -12,8 +12,6 @@ use base64::engine::general_purpose::STANDARD;
 
 /// The variable that says which roots are trusted.
 const VARIABLE: &str = "TRUSTED_ROOTS";
-/// The variable by which OpenSSL and rustls find a file of roots: whoever sets it means it.
-const FILE_VARIABLE: &str = "SSL_CERT_FILE";
 
 /// Amazon Root CA 1 to 4 and the Starfield root under which they were first known, from
 /// <https://www.amazontrust.com/repository/>. The first to expire is Starfield's, at the end of 2037.
@@ -34,13 +32,11 @@ enum Roots {
     System,
 }
 
-/// Reads the choice: the embedded roots, unless `TRUSTED_ROOTS` or `SSL_CERT_FILE` says otherwise.
+/// Reads the choice: the machine's roots, unless `TRUSTED_ROOTS` says otherwise.
 fn chosen(lookup: impl Fn(&str) -> Option<String>) -> Result<Roots, String> {
-    let text = |name: &str| lookup(name).filter(|text| !text.trim().is_empty());
-    match text(VARIABLE).as_deref().map(str::trim) {
-        Some("system") => Ok(Roots::System),
-        None if text(FILE_VARIABLE).is_some() => Ok(Roots::System),
-        Some("amazon") | None => Ok(Roots::Amazon),
+    match lookup(VARIABLE).as_deref().map(str::trim) {
+        Some("system" | "") | None => Ok(Roots::System),
+        Some("amazon") => Ok(Roots::Amazon),
         Some(other) => Err(format!("{VARIABLE} is amazon or system, not {other}")),
     }
 }
@@ -86,12 +82,10 @@ mod tests {
                 found.map(|(_, value)| (*value).to_owned())
             })
         };
-        assert_eq!(chosen(&[]), Ok(Roots::Amazon));
-        assert_eq!(chosen(&[("TRUSTED_ROOTS", ""), ("SSL_CERT_FILE", "")]), Ok(Roots::Amazon));
+        assert_eq!(chosen(&[]), Ok(Roots::System));
+        assert_eq!(chosen(&[("TRUSTED_ROOTS", "")]), Ok(Roots::System));
         assert_eq!(chosen(&[("TRUSTED_ROOTS", "system")]), Ok(Roots::System));
-        assert_eq!(chosen(&[("SSL_CERT_FILE", "x.pem")]), Ok(Roots::System));
-        let both = [("TRUSTED_ROOTS", "amazon"), ("SSL_CERT_FILE", "x.pem")];
-        assert_eq!(chosen(Box::leak(Box::new(both))), Ok(Roots::Amazon));
+        assert_eq!(chosen(&[("TRUSTED_ROOTS", " amazon ")]), Ok(Roots::Amazon));
         let told = chosen(&[("TRUSTED_ROOTS", "none")]);
         assert_eq!(told, Err("TRUSTED_ROOTS is amazon or system, not none".to_owned()));
     }
