@@ -27,7 +27,7 @@ pub fn plain(text: &str) -> String {
 
 /// When the brake on mass changes acts.
 pub fn brake(brake: &Brake) -> String {
-    let count = brake.count.map(|count| format!("{} people", grouped(count)));
+    let count = brake.count.map(|count| counted(count, "person", "people"));
     let percent = brake.percent.map(|percent| format!("{percent} % of the people"));
     let limits: Vec<String> = count.into_iter().chain(percent).collect();
     let Brake { window_minutes, budget, .. } = brake;

@@ -98,7 +98,7 @@ fn sentence(facts: &Facts, cycles: &[Cycle], findings: &[Finding]) -> String {
         }
         Some(_) | None => "",
     };
-    format!("Healthy: last contact {ago} ago, {people} in the directory.{under_way}")
+    format!("Last contact {ago} ago, {people} in the directory.{under_way}")
 }
 
 fn finding(sort: Sort, verdict: Verdict, sentence: impl Into<String>) -> Finding {
@@ -362,7 +362,7 @@ mod tests {
             |_| (),
             &expect![[r#"
             healthy
-            Healthy: last contact 12 minutes ago, 40 people are in the directory.
+            Last contact 12 minutes ago, 40 people are in the directory.
         "#]],
         );
         check(
@@ -373,7 +373,7 @@ mod tests {
             },
             &expect![[r#"
                 healthy
-                Healthy: last contact 12 minutes ago, 40 people are in the directory. A cycle over everybody is under way.
+                Last contact 12 minutes ago, 40 people are in the directory. A cycle over everybody is under way.
             "#]],
         );
     }
@@ -413,7 +413,7 @@ mod tests {
             |facts| facts.last_call = Some(ago(359)),
             &expect![[r#"
             healthy
-            Healthy: last contact 5 hours ago, 40 people are in the directory.
+            Last contact 5 hours ago, 40 people are in the directory.
         "#]],
         );
         check(
@@ -437,7 +437,7 @@ mod tests {
             },
             &expect![[r#"
                 healthy
-                Healthy: last contact 10 hours ago, 40 people are in the directory.
+                Last contact 10 hours ago, 40 people are in the directory.
             "#]],
         );
     }
@@ -488,14 +488,14 @@ mod tests {
             |facts| refuse(facts, 1_000, 90, 0),
             &expect![[r#"
             healthy
-            Healthy: last contact 12 minutes ago, 40 people are in the directory.
+            Last contact 12 minutes ago, 40 people are in the directory.
         "#]],
         );
         check(
             |facts| refuse(facts, 2, 2, 0),
             &expect![[r#"
             healthy
-            Healthy: last contact 12 minutes ago, 40 people are in the directory.
+            Last contact 12 minutes ago, 40 people are in the directory.
         "#]],
         );
         check(
@@ -514,7 +514,7 @@ mod tests {
             |facts| facts.tokens[0].valid_until = days(60),
             &expect![[r#"
             healthy
-            Healthy: last contact 12 minutes ago, 40 people are in the directory.
+            Last contact 12 minutes ago, 40 people are in the directory.
         "#]],
         );
         check(
@@ -548,14 +548,14 @@ mod tests {
             },
             &expect![[r#"
                 healthy
-                Healthy: last contact 12 minutes ago, 40 people are in the directory.
+                Last contact 12 minutes ago, 40 people are in the directory.
             "#]],
         );
         check(
             |facts| (facts.tokens[0].created, facts.tokens[0].valid_until) = (ago(60), days(6)),
             &expect![[r#"
                 healthy
-                Healthy: last contact 12 minutes ago, 40 people are in the directory.
+                Last contact 12 minutes ago, 40 people are in the directory.
             "#]],
         );
     }
@@ -584,7 +584,7 @@ mod tests {
             |facts| denied(facts, 30 * 60),
             &expect![[r#"
             healthy
-            Healthy: last contact 12 minutes ago, 40 people are in the directory.
+            Last contact 12 minutes ago, 40 people are in the directory.
         "#]],
         );
     }

@@ -65,7 +65,7 @@ async fn what_the_page_has_shown_is_released_and_nothing_that_came_after() {
     let browser = Browser::opened(&app).await;
     let page = browser.get("/portal/held").await.expect(200);
     page.says("3 changes are held back").says("p2@ex.test").says("p4@ex.test").says("deleted");
-    page.says("1 people within 60 minutes, and 1 always");
+    page.says("1 person within 60 minutes, and 1 always");
     let until = page.field("until");
     app.clock().advance(Duration::from_secs(1));
     leave(&app, "later@ex.test").await;
