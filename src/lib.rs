@@ -36,10 +36,10 @@ pub mod moment;
 pub mod ops;
 #[cfg(feature = "portal")]
 pub mod portal;
-pub mod roots;
 #[cfg(feature = "portal")]
 pub mod saml;
 pub mod scim;
+pub mod sdk;
 #[cfg(feature = "cli")]
 pub mod simulate;
 pub mod store;

@@ -19,9 +19,9 @@ use scim_endpoint::http::{App, Edge, Request, handle_at, plain_error};
 use scim_endpoint::lambda::{self, Event};
 use scim_endpoint::moment::Moment;
 use scim_endpoint::ops::jobs::{self, Summary};
-use scim_endpoint::roots;
 use scim_endpoint::scim::catalog::Catalog;
 use scim_endpoint::scim::error::ErrorKind;
+use scim_endpoint::sdk::{self, Service};
 use scim_endpoint::store::Store;
 use scim_endpoint::system::{Moments, environment};
 use scim_endpoint::telemetry;
@@ -131,7 +131,7 @@ impl Function {
 async fn connect(moments: &Moments) -> Result<Ready, Error> {
     let config = Config::from_lookup(environment)?;
     let catalog = Arc::new(Catalog::embedded()?);
-    let sdk = roots::sdk_config(environment).await?;
+    let sdk = sdk::sdk_config(Service::DynamoDb, environment)?;
     let store =
         Store::connect(&sdk, config.tables.clone(), catalog).with_journal_days(config.journal_days);
     let moment = moments.named("init".to_owned());

@@ -15,8 +15,8 @@ use scim_endpoint::http::Request;
 use scim_endpoint::lambda::{self, Event};
 use scim_endpoint::moment::Moment;
 use scim_endpoint::portal::{self, Api, Options, Portal};
-use scim_endpoint::roots;
 use scim_endpoint::scim::catalog::Catalog;
+use scim_endpoint::sdk::{self, Service};
 use scim_endpoint::store::Store;
 use scim_endpoint::system::{Moments, environment};
 use scim_endpoint::telemetry;
@@ -101,7 +101,7 @@ async fn connect() -> Result<Portal, Error> {
     let config = Config::from_lookup(environment)?;
     let options = Options::from_lookup(&config, environment)?;
     let catalog = Arc::new(Catalog::embedded()?);
-    let sdk = roots::sdk_config(environment).await?;
+    let sdk = sdk::sdk_config(Service::DynamoDb, environment)?;
     let store = Store::connect(&sdk, config.tables.clone(), catalog);
     Ok(Portal::new(store.with_journal_days(config.journal_days), options))
 }

@@ -9,8 +9,8 @@ use aws_sdk_sns::Client;
 use lambda_http::LambdaEvent;
 use lambda_http::lambda_runtime::{Error, Runtime, service_fn};
 use scim_endpoint::config::Config;
-use scim_endpoint::roots;
 use scim_endpoint::scim::catalog::Catalog;
+use scim_endpoint::sdk::{self, Service};
 use scim_endpoint::store::Store;
 use scim_endpoint::system::{Moments, environment};
 use scim_endpoint::telemetry;
@@ -42,10 +42,11 @@ impl Watcher {
         let config = Config::from_lookup(environment)?;
         let topic = environment("TOPIC_ARN").ok_or("TOPIC_ARN is not set: name the SNS topic")?;
         let stack = environment("STACK_NAME").unwrap_or_default();
-        let sdk = roots::sdk_config(environment).await?;
+        let sdk = sdk::sdk_config(Service::DynamoDb, environment)?;
         let catalog = Arc::new(Catalog::embedded()?);
         let store = Store::connect(&sdk, config.tables, catalog);
-        Ok(Self { moments, store, topic, stack, client: Client::new(&sdk) })
+        let client = Client::new(&sdk::sdk_config(Service::Sns, environment)?);
+        Ok(Self { moments, store, topic, stack, client })
     }
 
     async fn look(&self) -> Result<Value, Error> {

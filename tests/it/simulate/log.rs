@@ -268,9 +268,11 @@ impl Shown {
     /// What the page has to show of a row.
     fn expected(row: &Row) -> Self {
         let text = |text: &Option<String>| text.as_deref().map(plain).unwrap_or_default();
+        let name = row.name().map(plain).unwrap_or_default();
         Self {
             time: row.time.map(|time| format!("{} UTC", second(time))).unwrap_or_default(),
-            who: format!("{} {}", row.name().map(plain).unwrap_or_default(), text(&row.kind)),
+            // What is gone may have left no name.
+            who: format!("{name} {}", text(&row.kind)).trim_start().to_owned(),
             what: format!("{} {}", row.what(), row.action.word()),
             outcome: row.outcome.word().to_owned(),
             request: text(&row.request),
