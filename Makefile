@@ -29,14 +29,14 @@ soak: ## 25 requests a second on the Lambda binary for an hour, or for S seconds
 	SOAK_SECONDS=$(or $(S),3600) cargo test --test it lambda::soak -- --nocapture
 
 load: ## Measure how fast the local server answers: requests/s at 1, 8 and 32 at once
-	cargo run --release -- load
+	cargo run --profile fast -- load
 
 bench: ## Time and allocations of the core on Entra's bodies
 	cargo bench --bench core
 
 bench-cold: ## Cold start, CPU and memory of the Lambda binary, beside a hello world; prints the table of docs/BENCHMARKS.md
 	cargo build --release --no-default-features --features bench --bin bootstrap --example hello --target-dir target/lambda
-	cargo run --release --features bench --example cold_start
+	cargo run --profile fast --features bench --example cold_start
 
 fmt: ## Format
 	cargo fmt

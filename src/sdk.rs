@@ -9,7 +9,7 @@
 
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -82,7 +82,12 @@ pub fn sdk_config(
     let region = set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"));
     let region = region.ok_or("AWS_REGION is not set: name the region of the tables")?;
     let credentials = EnvironmentVariableCredentialsProvider::new();
+    let trusted = match chosen(&lookup)? {
+        Roots::Amazon => amazon(),
+        Roots::System => TrustStore::default(),
+    };
     let mut config = SdkConfig::builder()
+        .http_client(https_client(trusted)?)
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
@@ -90,14 +95,26 @@ pub fn sdk_config(
         .use_dual_stack(is_true("AWS_USE_DUALSTACK_ENDPOINT"));
     let endpoint = set(&format!("{ENDPOINT}_{}", service.name())).or_else(|| set(ENDPOINT));
     config.set_endpoint_url(endpoint);
-    if chosen(&lookup)? == Roots::Amazon {
-        let tls = TlsContext::builder().with_trust_store(amazon()).build();
-        let tls = tls.map_err(|error| format!("TLS cannot be used here: {error}"))?;
-        let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
-        // Otherwise it is the SDK's own client, as it comes.
-        config = config.http_client(client.tls_context(tls).build_https());
-    }
     Ok(config.build())
+}
+
+/// The SDK's own client, with the one TLS stack that is in the binary.
+///
+/// # Errors
+/// Roots that cannot be read.
+fn https_client(trusted: TrustStore) -> Result<SharedHttpClient, String> {
+    let tls = TlsContext::builder().with_trust_store(trusted).build();
+    let tls = tls.map_err(|error| format!("TLS cannot be used here: {error}"))?;
+    let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    Ok(client.tls_context(tls).build_https())
+}
+
+/// The client with which a command calls AWS, from a machine that has roots of its own.
+///
+/// # Errors
+/// Roots that cannot be read.
+pub fn command_client() -> Result<SharedHttpClient, String> {
+    https_client(TrustStore::default())
 }
 
 /// The SDK takes its roots as PEM.

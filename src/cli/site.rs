@@ -15,6 +15,7 @@ use crate::config::journal_days;
 use crate::limits::{CLOCK_ERROR_MAX, FUNCTION_TIME_LIMIT, TOKEN_CACHE_SECONDS_MAX};
 use crate::local;
 use crate::scim::catalog::Catalog;
+use crate::sdk;
 use crate::store::{Store, StoreError, Tables};
 use crate::telemetry::Chain;
 
@@ -248,7 +249,8 @@ async fn sdk_config(
     place: &Place,
     change: impl FnOnce(ConfigLoader) -> ConfigLoader,
 ) -> Result<SdkConfig, CliError> {
-    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    let client = sdk::command_client().map_err(CliError::new)?;
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(client);
     if let Some(region) = &place.region {
         loader = loader.region(Region::new(region.clone()));
     }

@@ -99,6 +99,7 @@ pub fn sdk_config(endpoint: &str) -> SdkConfig {
         .endpoint_url(endpoint)
         .region(Region::new(REGION))
         .credentials_provider(provider)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .sleep_impl(aws_sdk_dynamodb::config::SharedAsyncSleep::new(TokioSleep))
         .build()
 }

@@ -395,7 +395,7 @@ fn connector(needs_tls: bool) -> Result<HttpsConnector<HttpConnector>, SimulateE
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_connect_timeout(Some(CONNECT_PATIENCE));
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let provider = rustls::crypto::ring::default_provider();
     let told = |error: String| SimulateError::new(format!("TLS cannot be used here: {error}"));
     let builder = HttpsConnectorBuilder::new();
     let builder = if needs_tls {
