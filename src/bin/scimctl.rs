@@ -6,6 +6,11 @@ use std::process::ExitCode;
 use scim_endpoint::cli::{self, Host};
 use scim_endpoint::system::{self, Moments};
 
+/// The embedded engine asks for much memory, from several threads: with the system's allocator a request costs a third
+/// more.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> std::io::Result<ExitCode> {
     let host = Host {
