@@ -7,7 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use scim_endpoint::local::{self, Options};
+use scim_endpoint::local::{self, Options, Pages};
 use scim_endpoint::store::TenantId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -60,8 +60,8 @@ impl Store {
     /// Starts it with one tenant.
     pub(super) async fn start() -> Self {
         let tenants = vec![TenantId::parse("bench").expect("a name")];
-        let options =
-            Options { port: 0, data: None, tenants, rate: None, token_cache: Duration::ZERO };
+        let (token_cache, pages) = (Duration::ZERO, Pages::default());
+        let options = Options { port: 0, data: None, tenants, rate: None, token_cache, pages };
         let (started, server) = local::start(options).await.expect("the engine starts");
         tokio::spawn(server.run(std::future::pending()));
         let engine = started.dynamodb_endpoint.trim_start_matches("http://").to_owned();

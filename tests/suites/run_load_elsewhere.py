@@ -1,7 +1,7 @@
 """Runs `scimctl load` against the local server and against two servers that this project did not write, one after the other on
 this machine, and prints the table of docs/BENCHMARKS.md.
 
-    python3 tests/suites/run_load_elsewhere.py target/release/scimctl SCIMMY_FOLDER
+    python3 tests/suites/run_load_elsewhere.py target/fast/scimctl SCIMMY_FOLDER
 
 As for run_simulate_elsewhere.py, scim2-server is the one of this Python's environment, and SCIMMY_FOLDER is
 tests/suites/scimmy, or a copy of it, after `npm ci`. LOAD_USERS makes it shorter (2000). Both keep their data in memory, and
