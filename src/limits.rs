@@ -66,6 +66,12 @@ pub const MATCH_VALUES_MAX: usize = 40;
 /// [`MATCH_VALUES_MAX`].
 pub const MATCH_ATTRIBUTES_MAX: usize = 8;
 
+/// E-mail domains that a tenant may allow: each of its tokens' rows has a copy of them.
+pub const DOMAINS_MAX: usize = 50;
+
+/// Longest of these domains in bytes (RFC 1035 §2.3.4).
+pub const DOMAIN_BYTES_MAX: usize = 253;
+
 /// Most attribute names in `attributes` or `excludedAttributes`.
 pub const PROJECTION_PATHS_MAX: usize = 100;
 

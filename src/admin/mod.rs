@@ -19,7 +19,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::limits::{
-    BRAKE_BUDGET_MAX, BRAKE_WINDOW_MINUTES_MAX, LINKS_MAX, MATCH_ATTRIBUTES_MAX,
+    BRAKE_BUDGET_MAX, BRAKE_WINDOW_MINUTES_MAX, DOMAINS_MAX, LINKS_MAX, MATCH_ATTRIBUTES_MAX,
     TOKEN_LABEL_CHARS_MAX, TOKEN_ROWS_PORTAL_MAX, TOKENS_MAX,
 };
 use crate::moment::Moment;
@@ -53,6 +53,8 @@ pub enum AdminError {
     MatchAttribute(String, &'static str),
     /// More match attributes than a tenant may have.
     TooManyMatchAttributes,
+    /// More e-mail domains than a tenant may name.
+    TooManyDomains,
     /// A label that is empty, too long, or has line breaks.
     Label,
     /// The tenant has no token with that id.
@@ -122,6 +124,9 @@ impl fmt::Display for AdminError {
                     f,
                     "a tenant has at most {MATCH_ATTRIBUTES_MAX} match attributes; name fewer"
                 )
+            }
+            Self::TooManyDomains => {
+                write!(f, "a tenant allows at most {DOMAINS_MAX} e-mail domains; name fewer")
             }
             Self::Label => write!(
                 f,
@@ -211,6 +216,7 @@ impl Error for AdminError {
             | Self::NoResync(..)
             | Self::MatchAttribute(..)
             | Self::TooManyMatchAttributes
+            | Self::TooManyDomains
             | Self::Label
             | Self::NoToken(..)
             | Self::TokenExpired(_)

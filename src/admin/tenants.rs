@@ -3,10 +3,11 @@
 use super::portal::{self, Link};
 use super::tokens::{self, Token};
 use super::{ACTOR, AdminError, not_deleting, with_settings};
-use crate::limits::MATCH_ATTRIBUTES_MAX;
+use crate::limits::{DOMAINS_MAX, MATCH_ATTRIBUTES_MAX};
 use crate::moment::{Moment, Timestamp};
 use crate::scim::catalog::{Kind, ResourceType, Target};
 use crate::scim::discovery::GroupNames;
+use crate::scim::domain::Domain;
 use crate::scim::path::AttrPath;
 use crate::scim::schema::{Returned, Type};
 use crate::scim::well_known;
@@ -239,6 +240,32 @@ pub async fn set_rehearsal(
         not_deleting(cx.tenant, cx.settings)?;
         if cx.settings.is_rehearsal != is_rehearsal {
             store.set_rehearsal(cx, is_rehearsal).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Names the e-mail domains of whom a tenant takes from now on; none: everybody. Who is there stays.
+///
+/// # Errors
+/// When there is none of that name, it is being deleted, or there are too many.
+pub async fn set_domains(
+    store: &Store,
+    moment: &Moment,
+    tenant: &TenantId,
+    domains: &[Domain],
+) -> Result<(), AdminError> {
+    let mut domains = domains.to_vec();
+    domains.sort_unstable();
+    domains.dedup();
+    if domains.len() > DOMAINS_MAX {
+        return Err(AdminError::TooManyDomains);
+    }
+    with_settings(store, moment, tenant, async |cx| {
+        not_deleting(cx.tenant, cx.settings)?;
+        if cx.settings.domains != domains {
+            store.set_domains(cx, domains.clone()).await?;
         }
         Ok(())
     })

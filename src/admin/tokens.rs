@@ -9,6 +9,7 @@ use crate::insight::cycles::{contacts, rhythm_of};
 use crate::limits::{HEALTH_DAYS, TOKEN_ROW_KEPT_DAYS, TOKEN_ROWS_PORTAL_MAX, TOKENS_MAX};
 use crate::moment::{Moment, Timestamp};
 use crate::store::journal::Event;
+use crate::store::scopes::Scopes;
 use crate::store::tenants::TokenUse;
 use crate::store::tokens::{NewToken, TokenInfo};
 use crate::store::traffic::Slot;
@@ -63,6 +64,8 @@ pub struct Issued {
     pub label: String,
     /// Until when it is valid.
     pub valid_until: Timestamp,
+    /// What it may do.
+    pub scopes: Scopes,
 }
 
 impl fmt::Debug for Issued {
@@ -128,7 +131,7 @@ pub struct Token {
     pub safe_to_revoke: bool,
 }
 
-/// Issues a token.
+/// Issues a token that may do everything.
 ///
 /// # Errors
 /// When there is no such tenant, or it has too many tokens.
@@ -139,12 +142,26 @@ pub async fn issue(
     label: &str,
     life: Life,
 ) -> Result<Issued, AdminError> {
+    issue_limited(store, moment, tenant, (label, life), Scopes::All).await
+}
+
+/// Issues a token that may do what these scopes say.
+///
+/// # Errors
+/// As [`issue`].
+pub async fn issue_limited(
+    store: &Store,
+    moment: &Moment,
+    tenant: &TenantId,
+    (label, life): (&str, Life),
+    scopes: Scopes,
+) -> Result<Issued, AdminError> {
     with_settings(store, moment, tenant, async |cx| {
         not_deleting(tenant, cx.settings)?;
         forget_long_dead(store, cx).await
     })
     .await?;
-    issue_by(store, moment, (tenant, super::ACTOR), (label, life), None).await
+    issue_by(store, moment, (tenant, super::ACTOR), (label, life, scopes), None).await
 }
 
 /// As [`issue_as`], while the settings are of that version: what was asked for twice is done once, because each token that
@@ -156,17 +173,11 @@ pub async fn issue_once(
     store: &Store,
     moment: &Moment,
     by: (&TenantId, &str),
-    what: (&str, Life),
+    (label, life): (&str, Life),
     version: u64,
 ) -> Result<Issued, AdminError> {
-    issue_by(
-        store,
-        moment,
-        by,
-        what,
-        Some(Told { event: Event::TokenIssued, version: Some(version) }),
-    )
-    .await
+    let told = Told { event: Event::TokenIssued, version: Some(version) };
+    issue_by(store, moment, by, (label, life, Scopes::All), Some(told)).await
 }
 
 /// What the journal says of it, and the version that the settings have to be of.
@@ -184,17 +195,17 @@ pub async fn issue_as(
     store: &Store,
     moment: &Moment,
     by: (&TenantId, &str),
-    what: (&str, Life),
+    (label, life): (&str, Life),
 ) -> Result<Issued, AdminError> {
     let told = Told { event: Event::TokenIssued, version: None };
-    issue_by(store, moment, by, what, Some(told)).await
+    issue_by(store, moment, by, (label, life, Scopes::All), Some(told)).await
 }
 
 async fn issue_by(
     store: &Store,
     moment: &Moment,
     (tenant, actor): (&TenantId, &str),
-    (text, life): (&str, Life),
+    (text, life, scopes): (&str, Life, Scopes),
     told: Option<Told>,
 ) -> Result<Issued, AdminError> {
     let label = label(text)?;
@@ -211,13 +222,14 @@ async fn issue_by(
             id: moment.mint_uuid().to_string(),
             label: label.to_owned(),
             valid_until: life.end(moment.now()),
+            scopes: scopes.clone(),
             tail: secret.tail().to_owned(),
             digest: secret.digest(),
         };
         match store.issue(cx, &new, told.map(|told| told.event)).await {
             Ok(()) => {
-                let NewToken { id, label, valid_until, .. } = new;
-                Ok(Issued { secret, id, label, valid_until })
+                let NewToken { id, label, valid_until, scopes, .. } = new;
+                Ok(Issued { secret, id, label, valid_until, scopes })
             }
             Err(StoreError::Refused(_)) => Err(AdminError::TooManyTokens(tenant.clone())),
             Err(error) => Err(error.into()),
@@ -238,7 +250,7 @@ pub async fn list(
     with_settings(store, moment, tenant, async |cx| of(store, cx).await).await
 }
 
-/// Issues a token with the label of an old one.
+/// Issues a token with the label and the scopes of an old one.
 ///
 /// # Errors
 /// When there is no such tenant or token, or too many tokens. What becomes of the old token is part of the result.
@@ -249,10 +261,10 @@ pub async fn rotate(
     token: &str,
     (life, old): (Life, Old),
 ) -> Result<Rotated, AdminError> {
-    let label =
-        with_settings(store, moment, tenant, async |cx| Ok(find(store, cx, token).await?.0.label))
+    let found =
+        with_settings(store, moment, tenant, async |cx| Ok(find(store, cx, token).await?.0))
             .await?;
-    let issued = issue(store, moment, tenant, &label, life).await?;
+    let issued = issue_limited(store, moment, tenant, (&found.label, life), found.scopes).await?;
     let old = match old {
         Old::Keep => {
             with_settings(store, moment, tenant, async |cx| Ok(find(store, cx, token).await?.1))

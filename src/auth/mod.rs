@@ -15,6 +15,7 @@ pub use token::{LinkSecret, Opens, Secret, SessionSecret, TokenSecret, random, s
 
 use crate::limits::TOKEN_CACHE_MAX;
 use crate::moment::Moment;
+use crate::store::scopes::Scopes;
 use crate::store::settings::Status;
 use crate::store::tokens::Grant;
 use crate::store::{Cx, Settings, Store, StoreError, TenantId};
@@ -37,6 +38,11 @@ impl Caller {
     /// The id of the token, which may be logged.
     pub fn token(&self) -> &str {
         &self.0.token
+    }
+
+    /// What the token may do.
+    pub fn scopes(&self) -> &Scopes {
+        &self.0.scopes
     }
 
     /// What the store needs to know with each call.

@@ -14,13 +14,13 @@ use super::portal::{PortalArguments, public_url};
 use super::saml::SamlArguments;
 use super::serve::LogLevel;
 use super::simulate::SimulateArguments;
+use super::token::TokenArguments;
 use super::watch::WatchArguments;
-use crate::limits::{
-    TENANT_RATE_MIN, TOKEN_CACHE_SECONDS_MAX, TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX,
-};
+use crate::limits::{TENANT_RATE_MIN, TOKEN_CACHE_SECONDS_MAX};
 use crate::moment::Timestamp;
 use crate::scim::catalog::Kind;
 use crate::scim::discovery::GroupNames;
+use crate::scim::domain::Domain;
 use crate::store::TenantId;
 
 /// The tenant that `serve` has when nobody names one.
@@ -182,8 +182,14 @@ pub(super) enum TenantCommand {
         #[arg(value_parser = tenant)]
         tenant: TenantId,
         /// Whether it is there to be rehearsed in
-        #[arg(long, value_name = "true|false", action = clap::ArgAction::Set)]
-        rehearsal: bool,
+        #[arg(long, value_name = "true|false", required_unless_present_any = ["domains", "any_domain"], conflicts_with_all = ["domains", "any_domain"])]
+        rehearsal: Option<bool>,
+        /// An e-mail domain whose people it takes, instead of those that were named before; repeat it for more
+        #[arg(long = "domain", value_name = "DOMAIN", value_parser = domain, conflicts_with = "any_domain")]
+        domains: Vec<Domain>,
+        /// Take people of every e-mail domain, as in the beginning
+        #[arg(long)]
+        any_domain: bool,
     },
     /// List the tenants
     List,
@@ -247,59 +253,6 @@ impl From<GroupNamesChoice> for GroupNames {
             GroupNamesChoice::Free => Self::Free,
         }
     }
-}
-
-#[derive(Debug, Args)]
-pub(super) struct TokenArguments {
-    #[command(subcommand)]
-    pub(super) command: TokenCommand,
-
-    #[command(flatten)]
-    pub(super) place: Place,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum TokenCommand {
-    /// Issue a token and show it, this once
-    Issue {
-        /// The tenant that it is for
-        #[arg(value_parser = tenant)]
-        tenant: TenantId,
-        /// What it is for, in your words
-        #[arg(long, default_value = "scimctl")]
-        label: String,
-        /// For how many days it is good
-        #[arg(long, value_name = "N", default_value_t = TOKEN_LIFE_DAYS, value_parser = days())]
-        days: i64,
-    },
-    /// List a tenant's tokens
-    List {
-        /// The tenant
-        #[arg(value_parser = tenant)]
-        tenant: TenantId,
-    },
-    /// Issue a token with the label of another, which stays alive until it is revoked
-    Rotate {
-        /// The tenant
-        #[arg(value_parser = tenant)]
-        tenant: TenantId,
-        /// The id of the token to replace, as `token list` shows it
-        token: String,
-        /// For how many days the new one is good
-        #[arg(long, value_name = "N", default_value_t = TOKEN_LIFE_DAYS, value_parser = days())]
-        days: i64,
-        /// Revoke the old one at once: calls that still come with it fail
-        #[arg(long)]
-        revoke_old: bool,
-    },
-    /// Revoke a token
-    Revoke {
-        /// The tenant
-        #[arg(value_parser = tenant)]
-        tenant: TenantId,
-        /// The id of the token, as `token list` shows it
-        token: String,
-    },
 }
 
 #[derive(Debug, Args)]
@@ -474,14 +427,14 @@ pub(super) fn tenant(text: &str) -> Result<TenantId, String> {
     TenantId::parse(text).map_err(|error| error.to_string())
 }
 
+fn domain(text: &str) -> Result<Domain, String> {
+    Domain::parse(text).ok_or_else(|| "a domain is written like example.com".to_owned())
+}
+
 fn time(text: &str) -> Result<Timestamp, String> {
     Timestamp::parse(text).ok_or_else(|| {
         "a time is written like 2026-11-21T08:00:00Z, in UTC or with a zone".to_owned()
     })
-}
-
-fn days() -> clap::builder::RangedI64ValueParser<i64> {
-    clap::value_parser!(i64).range(1..=TOKEN_LIFE_DAYS_MAX)
 }
 
 fn rate(text: &str) -> Result<u32, String> {

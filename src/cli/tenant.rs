@@ -14,6 +14,7 @@ use super::{portal, saml, token};
 use crate::admin::delete::{self, Step};
 use crate::admin::release;
 use crate::admin::tenants::{self, Choice, Listed, Overview};
+use crate::scim::domain::Domain;
 use crate::store::settings::{Status, word_of};
 use crate::store::{Settings, TenantId};
 
@@ -32,9 +33,15 @@ pub(super) async fn run(
             let settings = tenants::create(store, &moment, &tenant, &choice).await?;
             created(&site, &tenant, &settings, out)?;
         }
-        TenantCommand::Set { tenant, rehearsal } => {
-            tenants::set_rehearsal(store, &moment, &tenant, rehearsal).await?;
-            marked(&tenant, rehearsal, out)?;
+        TenantCommand::Set { tenant, rehearsal, domains, any_domain } => {
+            if let Some(rehearsal) = rehearsal {
+                tenants::set_rehearsal(store, &moment, &tenant, rehearsal).await?;
+                marked(&tenant, rehearsal, out)?;
+            }
+            if any_domain || !domains.is_empty() {
+                tenants::set_domains(store, &moment, &tenant, &domains).await?;
+                restricted(&tenant, &domains, out)?;
+            }
         }
         TenantCommand::List => list(&tenants::list(store, &moment).await?, out)?,
         TenantCommand::Show { tenant } => {
@@ -143,6 +150,7 @@ fn show(overview: &Overview, out: &mut Output) -> Result<(), CliError> {
                 ("Groups", overview.groups.to_string()),
                 ("Match attributes", settings.match_attributes.join(", ")),
                 ("Group names", word_of(settings.group_names).to_owned()),
+                ("E-mail domains", domains_text(&settings.domains)),
                 ("Last call", minute_or_never(overview.last_call)),
                 ("Last probe", minute_or_never(overview.last_probe)),
                 ("Last refusal", minute_or_never(overview.last_refusal)),
@@ -177,7 +185,26 @@ fn settings_json(settings: &Settings) -> Value {
         "match_attributes": settings.match_attributes,
         "group_names": word_of(settings.group_names),
         "rehearsal": settings.is_rehearsal,
+        "domains": settings.domains.iter().map(Domain::as_str).collect::<Vec<_>>(),
     })
+}
+
+fn domains_text(domains: &[Domain]) -> String {
+    let names: Vec<&str> = domains.iter().map(Domain::as_str).collect();
+    if names.is_empty() { "any".to_owned() } else { names.join(", ") }
+}
+
+fn restricted(tenant: &TenantId, domains: &[Domain], out: &mut Output) -> Result<(), CliError> {
+    out.write(
+        || {
+            let whom = match domains {
+                [] => "people of every e-mail domain".to_owned(),
+                _ => format!("only people at {}; who is there stays", domains_text(domains)),
+            };
+            format!("Within 30 s, the tenant {tenant} takes {whom}.")
+        },
+        || json!({ "tenant": tenant.as_str(), "domains": domains.iter().map(Domain::as_str).collect::<Vec<_>>() }),
+    )
 }
 
 fn marked(tenant: &TenantId, is_rehearsal: bool, out: &mut Output) -> Result<(), CliError> {

@@ -2,14 +2,74 @@
 
 use std::process::ExitCode;
 
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::Host;
-use super::args::{TokenArguments, TokenCommand};
+use super::args::{Place, tenant};
 use super::output::{CliError, Output, fields, minute, minute_or_never, table, time_json};
 use super::site::{self, Site};
 use crate::admin::tokens::{self, Issued, Life, Old, Rotated, State, Token};
+use crate::limits::{TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX};
 use crate::store::TenantId;
+use crate::store::scopes::{Scope, Scopes};
+
+#[derive(Debug, Args)]
+pub(super) struct TokenArguments {
+    #[command(subcommand)]
+    pub(super) command: TokenCommand,
+
+    #[command(flatten)]
+    pub(super) place: Place,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Issue a token and show it, this once
+    Issue {
+        /// The tenant that it is for
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+        /// What it is for, in your words
+        #[arg(long, default_value = "scimctl")]
+        label: String,
+        /// For how many days it is good
+        #[arg(long, value_name = "N", default_value_t = TOKEN_LIFE_DAYS, value_parser = days())]
+        days: i64,
+        /// What it may do, and nothing else: users:read, users:write, groups:read or groups:write; writing includes
+        /// reading. Repeat it for more [default: everything]
+        #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
+        scopes: Vec<Scope>,
+    },
+    /// List a tenant's tokens
+    List {
+        /// The tenant
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+    },
+    /// Issue a token with the label and the scopes of another, which stays alive until it is revoked
+    Rotate {
+        /// The tenant
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+        /// The id of the token to replace, as `token list` shows it
+        token: String,
+        /// For how many days the new one is good
+        #[arg(long, value_name = "N", default_value_t = TOKEN_LIFE_DAYS, value_parser = days())]
+        days: i64,
+        /// Revoke the old one at once: calls that still come with it fail
+        #[arg(long)]
+        revoke_old: bool,
+    },
+    /// Revoke a token
+    Revoke {
+        /// The tenant
+        #[arg(value_parser = tenant)]
+        tenant: TenantId,
+        /// The id of the token, as `token list` shows it
+        token: String,
+    },
+}
 
 pub(super) async fn run(
     arguments: TokenArguments,
@@ -20,8 +80,9 @@ pub(super) async fn run(
     let site = site::open(&place, host).await?;
     let (store, moment) = (&site.store, host.moment());
     match command {
-        TokenCommand::Issue { tenant, label, days } => {
-            let issued = tokens::issue(store, &moment, &tenant, &label, Life::days(days)).await?;
+        TokenCommand::Issue { tenant, label, days, scopes } => {
+            let (what, scopes) = ((label.as_str(), Life::days(days)), Scopes::of(&scopes));
+            let issued = tokens::issue_limited(store, &moment, &tenant, what, scopes).await?;
             out.write(
                 || issued_text(&site, &tenant, &issued),
                 || issued_json(&site, &tenant, &issued),
@@ -91,6 +152,7 @@ fn issued_text(site: &Site, tenant: &TenantId, issued: &Issued) -> String {
         ("Secret token", issued.secret.reveal().to_owned()),
         ("Token id", issued.id.clone()),
         ("Label", issued.label.clone()),
+        ("May", may(&issued.scopes)),
         ("Expires", minute(issued.valid_until)),
     ]);
     format!("{}\nThe token is shown this once; only its digest is stored.\n", fields(&known))
@@ -103,6 +165,7 @@ fn issued_json(site: &Site, tenant: &TenantId, issued: &Issued) -> Value {
         "token": issued.secret.reveal(),
         "token_id": issued.id,
         "label": issued.label,
+        "scopes": issued.scopes.words(),
         "expires": issued.valid_until.to_string(),
     })
 }
@@ -120,11 +183,17 @@ pub(super) fn text(tenant: &TenantId, tokens: &[Token]) -> String {
             minute(token.info.created),
             minute(token.info.valid_until),
             minute_or_never(token.last_used),
+            may(&token.info.scopes),
             remark(token),
         ]
     };
-    let rows: Vec<[String; 7]> = tokens.iter().map(row).collect();
-    table(["token id", "label", "state", "created (UTC)", "expires", "last used", ""], &rows)
+    let rows: Vec<[String; 8]> = tokens.iter().map(row).collect();
+    table(["token id", "label", "state", "created (UTC)", "expires", "last used", "may", ""], &rows)
+}
+
+/// What a token may do, for people.
+fn may(scopes: &Scopes) -> String {
+    scopes.words().map_or_else(|| "everything".to_owned(), |words| words.join(" "))
 }
 
 /// What there is to do about a token.
@@ -141,6 +210,7 @@ pub(super) fn json(tokens: &[Token]) -> Value {
         json!({
             "token_id": token.info.id,
             "label": token.info.label,
+            "scopes": token.info.scopes.words(),
             "state": token.state.word(),
             "created": token.info.created.to_string(),
             "expires": token.info.valid_until.to_string(),
@@ -152,4 +222,13 @@ pub(super) fn json(tokens: &[Token]) -> Value {
         })
     };
     tokens.iter().map(token).collect()
+}
+
+fn days() -> clap::builder::RangedI64ValueParser<i64> {
+    clap::value_parser!(i64).range(1..=TOKEN_LIFE_DAYS_MAX)
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    let names: Vec<String> = Scope::all().map(|scope| scope.to_string()).collect();
+    Scope::parse(text).ok_or_else(|| format!("a scope is one of {}", names.join(", ")))
 }

@@ -18,6 +18,7 @@ use crate::scim::project::Projection;
 use crate::scim::resource::ResourceId;
 use crate::store::Cx;
 use crate::store::journal::Refusal;
+use crate::store::scopes::Scope;
 use crate::store::settings::Status;
 use crate::store::tokens::{Grant, Why};
 use crate::telemetry::RequestLine;
@@ -81,6 +82,12 @@ async fn serve(
     // Only an id that could be ours is logged: a client may put anything into a path.
     let id = route.resource().filter(|id| ResourceId::parse(id).is_some());
     line.resource = id.map(ToOwned::to_owned);
+    if let Some(missing) = missing(caller, &route) {
+        note_bounced(app, caller, moment, Seen::Bounced).await;
+        let response = fail(lacks(caller, missing).into(), line);
+        let challenge = response::insufficient_scope(missing);
+        return response::set(response, header::WWW_AUTHENTICATE, &challenge);
+    }
     let done = dispatch(app, request, caller, moment, (&route, query)).await;
     note(app, request, caller, moment, (&route, query), &done).await;
     match done {
@@ -147,6 +154,22 @@ fn admit(app: &App, caller: &Caller, moment: &Moment) -> Result<(), Failure> {
             retry_after: Some(seconds.max(1)),
         }
     })
+}
+
+/// The first scope that the token would need for this and does not have.
+fn missing(caller: &Caller, route: &Route) -> Option<Scope> {
+    route.scopes().into_iter().find(|scope| !caller.scopes().include(*scope))
+}
+
+/// The refusal of what the token may not do (RFC 6750 §3.1).
+fn lacks(caller: &Caller, missing: Scope) -> ScimError {
+    let own = caller.scopes().words().unwrap_or_default().join(" ");
+    let own = if own.is_empty() { "none".to_owned() } else { own };
+    let detail = format!(
+        "the secret token may not do this: it lacks the scope {missing} (it has {own}); stop asking for it, or ask whoever gave \
+         you the token for one with that scope"
+    );
+    ScimError::new(ErrorKind::Forbidden, detail)
 }
 
 /// Does what the route asks for.

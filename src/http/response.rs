@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::ops::{Failure, Reply};
 use crate::scim::error::{ErrorKind, ScimError};
 use crate::scim::etag;
+use crate::store::scopes::Scope;
 
 /// Says that a tenant is there to be rehearsed in.
 pub(super) const REHEARSAL: HeaderName = HeaderName::from_static("scim-rehearsal");
@@ -87,6 +88,11 @@ pub(super) fn with_plain_challenge(response: Response<Bytes>) -> Response<Bytes>
         return set(response, header::WWW_AUTHENTICATE, "Bearer realm=\"scim\"");
     }
     response
+}
+
+/// The challenge of a 403 to a token that lacks a scope.
+pub(super) fn insufficient_scope(missing: Scope) -> String {
+    format!("Bearer realm=\"scim\", error=\"insufficient_scope\", scope=\"{missing}\"")
 }
 
 fn with_location(response: Response<Bytes>, location: &str) -> Response<Bytes> {

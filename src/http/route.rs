@@ -5,6 +5,7 @@ use http::Method;
 use crate::limits::PATH_BYTES_MAX;
 use crate::scim::catalog::Kind;
 use crate::scim::error::{ErrorKind, ScimError};
+use crate::store::scopes::{Access, Scope};
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,6 +134,20 @@ impl Route {
             | Self::ServiceProviderConfig
             | Self::ResourceTypes(_)
             | Self::Schemas(_) => None,
+        }
+    }
+
+    /// What a token has to be allowed for it: nothing for what the service says of itself.
+    pub(super) fn scopes(&self) -> Vec<Scope> {
+        let access = if self.is_write() { Access::Write } else { Access::Read };
+        match self {
+            Self::List(kind)
+            | Self::Create(kind)
+            | Self::Read(kind, _)
+            | Self::Replace(kind, _)
+            | Self::Patch(kind, _)
+            | Self::Delete(kind, _) => vec![Scope { kind: *kind, access }],
+            Self::ServiceProviderConfig | Self::ResourceTypes(_) | Self::Schemas(_) => Vec::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Call, Failure, Reply, explain_taken, memberships, represent};
 use crate::scim::catalog::Kind;
 use crate::scim::resource::Resource;
-use crate::scim::{validate, well_known};
+use crate::scim::{domain, validate, well_known};
 use crate::store::members::MemberChange;
 use crate::store::{Field, StoreError};
 
@@ -16,6 +16,7 @@ use crate::store::{Field, StoreError};
 pub async fn create(call: &Call<'_>, kind: Kind, body: &Value) -> Result<Reply, Failure> {
     let resource_type = call.resource_type(kind);
     let mut document = validate::document(resource_type, body)?;
+    domain::check(&call.caller.settings().domains, None, &document)?;
     let members = memberships::take(kind, &mut document, body)?.unwrap_or_default();
     let members = memberships::bounded(MemberChange::adding(&members))?.add;
     let resource = Resource::new(kind, document, call.moment);

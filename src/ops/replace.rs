@@ -10,7 +10,7 @@ use super::{
 use crate::scim::catalog::Kind;
 use crate::scim::document::Document;
 use crate::scim::resource::{Resource, ResourceId};
-use crate::scim::validate;
+use crate::scim::{domain, validate};
 use crate::store::StoreError;
 use crate::store::journal::Event;
 use crate::store::members::MemberChange;
@@ -45,7 +45,7 @@ pub async fn replace(
     Ok(represent::written(call, &resource).await)
 }
 
-/// Writes what a PUT or PATCH has made of a resource.
+/// Writes what a PUT or PATCH has made of a resource, if the tenant takes it so.
 pub(super) async fn write(
     call: &Call<'_>,
     before: &Resource,
@@ -53,6 +53,7 @@ pub(super) async fn write(
     change: MemberChange,
     event: Event,
 ) -> Result<Resource, Retry> {
+    domain::check(&call.caller.settings().domains, Some(&before.document), &document)?;
     let wanted = Resource { document: document.clone(), ..before.clone() };
     match call.store.replace(&call.cx(), before, document, change, event).await {
         Ok(resource) => Ok(resource),

@@ -207,6 +207,7 @@ impl From<AdminError> for Refused {
             | AdminError::NoResync(..)
             | AdminError::MatchAttribute(..)
             | AdminError::TooManyMatchAttributes
+            | AdminError::TooManyDomains
             | AdminError::NoToken(..)
             | AdminError::TokenExpired(_)
             | AdminError::TooManyTokens(_)

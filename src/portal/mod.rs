@@ -247,6 +247,7 @@ impl From<AdminError> for Stop {
             | AdminError::NoResync(..)
             | AdminError::MatchAttribute(..)
             | AdminError::TooManyMatchAttributes
+            | AdminError::TooManyDomains
             | AdminError::NoLink(..)
             | AdminError::TooManyLinks(_)
             | AdminError::Brake

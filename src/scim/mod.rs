@@ -8,6 +8,7 @@ pub mod coerce;
 pub mod column;
 pub mod discovery;
 pub mod document;
+pub mod domain;
 pub mod error;
 pub mod etag;
 pub mod filter;

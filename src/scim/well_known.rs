@@ -14,6 +14,8 @@ pub const USER_NAME: &str = "userName";
 pub const DISPLAY_NAME: &str = "displayName";
 /// Attribute `active` (RFC 7643 §4.1.1).
 pub const ACTIVE: &str = "active";
+/// Attribute `emails` (RFC 7643 §4.1.2).
+pub const EMAILS: &str = "emails";
 /// Attribute `members` of a group (RFC 7643 §4.2).
 pub const MEMBERS: &str = "members";
 /// Attribute `groups` of a user (RFC 7643 §4.1.2).

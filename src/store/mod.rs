@@ -41,6 +41,7 @@ pub mod plan;
 pub mod portal;
 pub mod resources;
 pub mod resync;
+pub mod scopes;
 pub mod settings;
 pub mod tables;
 pub mod tenant;

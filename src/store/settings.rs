@@ -5,11 +5,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::item::{Item, ItemReader, RESOURCE_FORMAT, number, strings, text};
 use crate::scim::discovery::GroupNames;
+use crate::scim::domain::Domain;
 
 /// The attribute with the mark of a tenant to be rehearsed in.
 const REHEARSAL: &str = "rehearsal";
 /// The attribute with what brakes mass changes; null when it did once.
 const BRAKE: &str = "brake";
+/// The attribute with the allowed e-mail domains.
+const DOMAINS: &str = "domains";
 /// The attribute with the format of users and groups.
 const RESOURCES: &str = "resourceFormat";
 
@@ -28,6 +31,8 @@ pub struct Settings {
     pub resource_format: u64,
     /// Whether it is there to be rehearsed in: its answers say so, and a rehearsal takes it as it is.
     pub is_rehearsal: bool,
+    /// The e-mail domains of whom it takes; everybody where it names none.
+    pub domains: Vec<Domain>,
     /// What brakes mass changes, when something does.
     pub brake: Option<Brake>,
     /// Whether it has ever had one: something may be held although it was taken off.
@@ -129,6 +134,7 @@ impl Default for Settings {
             match_attributes: vec!["emails.value".to_owned()],
             resource_format: RESOURCE_FORMAT,
             is_rehearsal: false,
+            domains: Vec::new(),
             brake: None,
             had_brake: false,
         }
@@ -144,6 +150,7 @@ impl Settings {
         item.insert("matchAttributes".to_owned(), strings(&self.match_attributes));
         item.insert(RESOURCES.to_owned(), number(self.resource_format));
         item.insert(REHEARSAL.to_owned(), AttributeValue::Bool(self.is_rehearsal));
+        item.insert(DOMAINS.to_owned(), strings(&self.domains));
         if self.brake.is_some() || self.had_brake {
             let brake = self.brake.map_or(AttributeValue::Null(true), |brake| brake.item());
             item.insert(BRAKE.to_owned(), brake);
@@ -170,6 +177,12 @@ impl Settings {
                 1
             },
             is_rehearsal: matches!(item.get(REHEARSAL), Some(AttributeValue::Bool(true))),
+            // Rather no answer than a rule that is not kept.
+            domains: reader
+                .strings(DOMAINS)
+                .iter()
+                .map(|text| Domain::parse(text).ok_or_else(|| reader.corrupt(DOMAINS)))
+                .collect::<Result<_, _>>()?,
             brake: item.get(BRAKE).and_then(Brake::read),
             had_brake: item.contains_key(BRAKE),
         })

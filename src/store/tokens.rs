@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::item::{FORMAT, Item, ItemReader, number, text};
 use super::keys::{self, Key};
+use super::scopes::Scopes;
 use super::settings::Settings;
 use super::write::{Change, Condition};
 use super::{Cx, Store, StoreError, TenantId};
@@ -17,6 +18,8 @@ const TOKEN_ROWS_MAX: usize = 20_000;
 pub(super) const SORT: &str = "sort";
 /// What it says of a token.
 const TOKEN: &str = "token";
+/// What it says of a token that may not do everything: a version that knows no scopes answers it 401.
+pub(super) const LIMITED: &str = "limited";
 
 /// What a digest stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub struct Grant {
     pub valid_until: Timestamp,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
+    /// What it may do.
+    pub scopes: Scopes,
     /// What the tenant has chosen, as of the last change.
     pub settings: Settings,
 }
@@ -46,6 +51,8 @@ pub struct TokenInfo {
     pub valid_until: Timestamp,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
+    /// What it may do.
+    pub scopes: Scopes,
     /// Its last characters, by which its holder knows it; empty for one that was issued before they were kept.
     pub tail: String,
     /// The digest under which the secrets table knows it.
@@ -68,6 +75,8 @@ pub struct NewToken {
     pub label: String,
     /// Until when it is valid.
     pub valid_until: Timestamp,
+    /// What it may do.
+    pub scopes: Scopes,
     /// The last characters of the secret.
     pub tail: String,
     /// The digest of the secret.
@@ -119,9 +128,16 @@ impl Store {
         let Some(item) = self.get_from(moment, &self.tables.secrets, key).await? else {
             return Ok(None);
         };
-        if item.get(SORT).is_some_and(|sort| *sort != text(TOKEN)) {
+        let sort = item.get(SORT);
+        let limited = sort == Some(&text(LIMITED));
+        if !limited && sort.is_some_and(|sort| *sort != text(TOKEN)) {
             return Ok(None);
         }
+        let scopes = match Scopes::read(&item) {
+            // Its scopes are lost: it may do nothing.
+            Scopes::All if limited => Scopes::Only(Vec::new()),
+            scopes => scopes,
+        };
         let reader = ItemReader::new(&item)?;
         let tenant = TenantId::parse(reader.text("tenant")?);
         Ok(Some(Grant {
@@ -129,6 +145,7 @@ impl Store {
             token: reader.text("token")?.to_owned(),
             valid_until: reader.timestamp("validUntil")?,
             revoked: revoked(&item, &reader)?,
+            scopes,
             settings: Settings::read(&item)?,
         }))
     }
@@ -222,6 +239,7 @@ fn token_info(item: &Item) -> Result<TokenInfo, StoreError> {
         created: reader.timestamp("created")?,
         valid_until: reader.timestamp("validUntil")?,
         revoked: revoked(item, &reader)?,
+        scopes: Scopes::read(item),
         tail: reader.optional("tail").unwrap_or_default().to_owned(),
         digest: reader.text("digest")?.to_owned(),
     })

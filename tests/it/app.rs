@@ -20,6 +20,7 @@ use scim_endpoint::limits::JOURNAL_KEPT_DAYS;
 use scim_endpoint::local::Engine;
 use scim_endpoint::moment::{Clock, Moment, Timestamp};
 use scim_endpoint::scim::catalog::Catalog;
+use scim_endpoint::store::scopes::Scopes;
 use scim_endpoint::store::tokens::NewToken;
 use scim_endpoint::store::{Cx, Patience, Settings, Store, Tables, TenantId};
 use scim_endpoint::system::SystemClock;
@@ -230,6 +231,7 @@ impl App {
             id: moment.mint_uuid().to_string(),
             label: "test".to_owned(),
             valid_until: moment.now().plus_seconds(3_600 * 24),
+            scopes: Scopes::All,
             tail: secret.tail().to_owned(),
             digest: secret.digest(),
         };

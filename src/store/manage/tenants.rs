@@ -11,6 +11,7 @@ use super::super::trace::Trace;
 use super::super::write::{Cancelled, Change, Condition, Role};
 use super::super::{Cx, Store, StoreError};
 use crate::limits::TRANSACTION_ACTIONS_MAX;
+use crate::scim::domain::Domain;
 
 /// What a change of the settings means for the live tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,15 @@ impl Store {
     /// [`StoreError::Stale`] when the settings changed meanwhile: read them again.
     pub async fn set_rehearsal(&self, cx: &Cx<'_>, is_rehearsal: bool) -> Result<(), StoreError> {
         let after = Settings { is_rehearsal, ..cx.settings.clone() };
+        self.change_settings(cx, after, (Tokens::Stay, None)).await.map(|_| ())
+    }
+
+    /// Sets the e-mail domains of whom the tenant takes; none: everybody.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the settings changed meanwhile: read them again.
+    pub async fn set_domains(&self, cx: &Cx<'_>, domains: Vec<Domain>) -> Result<(), StoreError> {
+        let after = Settings { domains, ..cx.settings.clone() };
         self.change_settings(cx, after, (Tokens::Stay, None)).await.map(|_| ())
     }
 

@@ -6,7 +6,7 @@ use super::super::item::{FORMAT, key_of, number, text};
 use super::super::journal::Event;
 use super::super::keys::Key;
 use super::super::tables::EXPIRES;
-use super::super::tokens::{NewToken, TokenInfo, secret_key};
+use super::super::tokens::{LIMITED, NewToken, SORT, TokenInfo, secret_key};
 use super::super::trace::Trace;
 use super::super::write::{Cancelled, Change, Condition, Role, Transaction};
 use super::super::{Cx, Store, StoreError};
@@ -50,6 +50,7 @@ impl Store {
                     ("digest".to_owned(), text(new.digest.as_str())),
                     ("rid".to_owned(), text(t.written_by())),
                 ]);
+                set.extend(new.scopes.attribute());
                 // An update, although nothing is there: who may not put items into Directory may still issue tokens.
                 let (key, change) = (Key::token(&new.id), Change { set, ..Change::default() });
                 t.update(Role::Own, table, key_of(tenant, &key), change, Condition::Absent)?;
@@ -61,6 +62,9 @@ impl Store {
                 let kept = new.valid_until.plus_seconds(TOKEN_ROW_KEPT_DAYS * 86_400);
                 row.insert(EXPIRES.to_owned(), number(kept.unix_seconds()));
                 settings.write(&mut row);
+                if let Some(scopes) = new.scopes.attribute() {
+                    row.extend([scopes, (SORT.to_owned(), text(LIMITED))]);
+                }
                 t.put(Role::Own, &self.tables.secrets, row, Condition::Absent)?;
                 self.add_told(t, cx, told, &new.id)
             })
