@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::limits::{BODY_BYTES_MAX, QUERY_BYTES_MAX};
 use crate::ops::Preconditions;
 use crate::scim::error::{ErrorKind, ScimError};
+use crate::scim::search::SearchRequest;
 
 /// One HTTP request.
 #[derive(Clone, Debug)]
@@ -120,21 +121,35 @@ impl Query {
 }
 
 impl Query {
-    /// The filter.
+    /// What is asked of a list.
     ///
     /// # Errors
-    /// 400 `invalidFilter` when it is empty or given twice: a filter is never ignored.
-    pub(super) fn filter(&self) -> Result<Option<&str>, ScimError> {
+    /// 400 `invalidFilter` when the filter is given twice: it is never ignored.
+    pub(super) fn search(&self) -> Result<SearchRequest, ScimError> {
+        let text = |name| self.get(name).map(ToOwned::to_owned);
+        Ok(SearchRequest {
+            filter: self.filter()?,
+            start_index: text("startIndex"),
+            count: text("count"),
+            ..self.shown()
+        })
+    }
+
+    /// Which attributes the answer has, and nothing else.
+    pub(super) fn shown(&self) -> SearchRequest {
+        let text = |name| self.get(name).map(ToOwned::to_owned);
+        let (attributes, excluded) = (text("attributes"), text("excludedAttributes"));
+        SearchRequest { attributes, excluded, ..SearchRequest::default() }
+    }
+
+    fn filter(&self) -> Result<Option<String>, ScimError> {
         let mut filters = self.0.iter().filter(|(key, _)| key.eq_ignore_ascii_case("filter"));
-        let Some((_, filter)) = filters.next() else { return Ok(None) };
-        let detail = if filters.next().is_some() {
-            "filter: it is given twice; join the two with and"
-        } else if filter.trim().is_empty() {
-            "filter: it is empty; leave the parameter out to list everything"
-        } else {
-            return Ok(Some(filter));
-        };
-        Err(ScimError::new(ErrorKind::InvalidFilter, detail))
+        let filter = filters.next().map(|(_, filter)| filter.clone());
+        if filters.next().is_some() {
+            let detail = "filter: it is given twice; join the two with and";
+            return Err(ScimError::new(ErrorKind::InvalidFilter, detail));
+        }
+        Ok(filter)
     }
 }
 
@@ -159,9 +174,10 @@ mod tests {
         assert_eq!(query.get("attributes"), None);
         assert_eq!(Query::parse("filter=%2522").unwrap().get("filter"), Some("%22"));
         assert!(Query::parse("filter=%ff").is_err());
-        assert!(query.filter().is_ok_and(|filter| filter.is_some()));
+        let search = |query: &str| Query::parse(query)?.search()?.read();
+        assert!(search("filter=id+pr").is_ok_and(|search| search.filter.is_some()));
         for refused in ["filter=", "filter=+", "filter=id+pr&FILTER=id+pr"] {
-            assert!(Query::parse(refused).unwrap().filter().is_err(), "{refused}");
+            assert!(search(refused).is_err(), "{refused}");
         }
     }
 }

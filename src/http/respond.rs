@@ -12,10 +12,11 @@ use crate::auth::{Caller, Denied};
 use crate::limits::RETRY_DEADLINE;
 use crate::moment::Moment;
 use crate::ops::{self, Call, Failure, Reply};
+use crate::scim::catalog::Kind;
 use crate::scim::error::{ErrorKind, ScimError};
-use crate::scim::list::Page;
 use crate::scim::project::Projection;
 use crate::scim::resource::ResourceId;
+use crate::scim::search::SearchRequest;
 use crate::store::Cx;
 use crate::store::journal::Refusal;
 use crate::store::scopes::Scope;
@@ -108,7 +109,7 @@ fn fail_lost(lost: &Lost, base_path: &str, line: &mut RequestLine) -> Response<B
     let response = fail(lost.error(base_path).into(), line);
     match lost {
         Lost::MethodNotAllowed(allow) => response::set(response, header::ALLOW, allow),
-        Lost::NotFound | Lost::NotImplemented => response,
+        Lost::NotFound | Lost::NotImplemented | Lost::Nobody => response,
     }
 }
 
@@ -182,7 +183,19 @@ async fn dispatch(
 ) -> Result<Reply, Failure> {
     let query = Query::parse(query)?;
     let preconditions = request.preconditions();
-    let projection = Projection::parse(query.get("attributes"), query.get("excludedAttributes"))?;
+    let asked = match route {
+        Route::Search(_) => SearchRequest::parse(&request.json()?)?,
+        Route::List(_) | Route::Query => query.search()?,
+        Route::Create(_)
+        | Route::Read(..)
+        | Route::Replace(..)
+        | Route::Patch(..)
+        | Route::Delete(..)
+        | Route::ServiceProviderConfig
+        | Route::ResourceTypes(_)
+        | Route::Schemas(_) => query.shown(),
+    };
+    let projection = Projection::parse(asked.attributes.as_deref(), asked.excluded.as_deref())?;
     let base = base_url(app, request);
     let call = Call {
         caller,
@@ -193,10 +206,10 @@ async fn dispatch(
         projection: &projection,
     };
     match route {
-        Route::List(kind) => {
-            let page = Page::parse(query.get("startIndex"), query.get("count"))?;
-            ops::list::list(&call, *kind, query.filter()?, page).await
+        Route::List(kind) | Route::Search(Some(kind)) => {
+            ops::list::list(&call, &[*kind], &asked).await
         }
+        Route::Query | Route::Search(None) => ops::list::list(&call, &Kind::ALL, &asked).await,
         Route::Create(kind) => ops::create::create(&call, *kind, &request.json()?).await,
         Route::Read(kind, id) => ops::read::read(&call, *kind, id).await,
         Route::Replace(kind, id) => ops::replace::replace(&call, *kind, id, &request.json()?).await,

@@ -20,7 +20,13 @@ pub(super) enum Target {
     ResourceTypes(Option<String>),
     /// `/Schemas`, or one of them.
     Schemas(Option<String>),
-    /// A part of the protocol that this server does not have: `/Me`, `/Bulk`, `/.search`.
+    /// The root itself.
+    Root,
+    /// `/.search` of a kind, or at the root.
+    Search(Option<Kind>),
+    /// `/Me`.
+    Me,
+    /// A part of the protocol that this server does not have: `/Bulk`.
     NotImplemented,
 }
 
@@ -28,6 +34,10 @@ pub(super) enum Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     List(Kind),
+    /// A list of resources of every kind.
+    Query,
+    /// A list of a kind, or of every kind, whose parameters are in the body.
+    Search(Option<Kind>),
     Create(Kind),
     Read(Kind, String),
     Replace(Kind, String),
@@ -47,6 +57,8 @@ pub(super) enum Lost {
     MethodNotAllowed(&'static str),
     /// The path is one of the RFC's, and not of this server's.
     NotImplemented,
+    /// The path is the person who calls, and nobody does.
+    Nobody,
 }
 
 impl Lost {
@@ -65,8 +77,13 @@ impl Lost {
                 ScimError::new(ErrorKind::MethodNotAllowed, detail)
             }
             Self::NotImplemented => {
-                let detail =
-                    "this server has no /Me, /Bulk and /.search, as /ServiceProviderConfig says";
+                let detail = "this server has no /Bulk, as /ServiceProviderConfig says";
+                ScimError::new(ErrorKind::NotImplemented, detail)
+            }
+            // RFC 7644 §3.11: 501 when the subject cannot be mapped to a resource.
+            Self::Nobody => {
+                let detail = "/Me is the person whose token it is, and this token is a provisioning service's and nobody's; \
+                              ask for /Users with a filter such as userName eq \"…\"";
                 ScimError::new(ErrorKind::NotImplemented, detail)
             }
         }
@@ -81,6 +98,11 @@ impl Route {
         let get = *method == Method::GET;
         match target {
             Target::NotImplemented => Err(Lost::NotImplemented),
+            Target::Me => Err(Lost::Nobody),
+            Target::Root if get => Ok(Self::Query),
+            Target::Root => Err(Lost::MethodNotAllowed("GET")),
+            Target::Search(kind) if *method == Method::POST => Ok(Self::Search(kind)),
+            Target::Search(_) => Err(Lost::MethodNotAllowed("POST")),
             Target::Resources(kind) => match *method {
                 Method::GET => Ok(Self::List(kind)),
                 Method::POST => Ok(Self::Create(kind)),
@@ -115,6 +137,10 @@ impl Route {
             | Self::Replace(Kind::Group, _)
             | Self::Patch(Kind::Group, _)
             | Self::Delete(Kind::Group, _) => "/Groups/{id}",
+            Self::Query => "/",
+            Self::Search(None) => "/.search",
+            Self::Search(Some(Kind::User)) => "/Users/.search",
+            Self::Search(Some(Kind::Group)) => "/Groups/.search",
             Self::ServiceProviderConfig => "/ServiceProviderConfig",
             Self::ResourceTypes(None) => "/ResourceTypes",
             Self::ResourceTypes(Some(_)) => "/ResourceTypes/{id}",
@@ -130,6 +156,8 @@ impl Route {
                 Some(id)
             }
             Self::List(_)
+            | Self::Query
+            | Self::Search(_)
             | Self::Create(_)
             | Self::ServiceProviderConfig
             | Self::ResourceTypes(_)
@@ -156,6 +184,8 @@ impl Route {
         match self {
             Self::Create(_) | Self::Replace(..) | Self::Patch(..) | Self::Delete(..) => true,
             Self::List(_)
+            | Self::Query
+            | Self::Search(_)
             | Self::Read(..)
             | Self::ServiceProviderConfig
             | Self::ResourceTypes(_)
@@ -163,6 +193,9 @@ impl Route {
         }
     }
 }
+
+/// The last segment of a path whose parameters are in the body (RFC 7644 §3.4.3).
+const SEARCH: &str = ".search";
 
 /// What a path names; `None` for nothing.
 fn target(base_path: &str, path: &str) -> Option<Target> {
@@ -175,13 +208,15 @@ fn target(base_path: &str, path: &str) -> Option<Target> {
             return None;
         }
     }
-    let (first, second, more) = (segments.next()?, segments.next(), segments.next());
+    let Some(first) = segments.next() else { return Some(Target::Root) };
+    let (second, more) = (segments.next(), segments.next());
     if more.is_some() || second.is_some_and(|second| second == "." || second == "..") {
         return None;
     }
     let id = second.map(ToOwned::to_owned);
     match (first, id) {
-        ("Users" | "Groups", Some(id)) if id == ".search" => Some(Target::NotImplemented),
+        ("Users", Some(id)) if id == SEARCH => Some(Target::Search(Some(Kind::User))),
+        ("Groups", Some(id)) if id == SEARCH => Some(Target::Search(Some(Kind::Group))),
         ("Users", None) => Some(Target::Resources(Kind::User)),
         ("Users", Some(id)) => Some(Target::Resource(Kind::User, id)),
         ("Groups", None) => Some(Target::Resources(Kind::Group)),
@@ -189,7 +224,9 @@ fn target(base_path: &str, path: &str) -> Option<Target> {
         ("ServiceProviderConfig", None) => Some(Target::ServiceProviderConfig),
         ("ResourceTypes", id) => Some(Target::ResourceTypes(id)),
         ("Schemas", id) => Some(Target::Schemas(id)),
-        ("Me" | "Bulk" | ".search", None) => Some(Target::NotImplemented),
+        (SEARCH, None) => Some(Target::Search(None)),
+        ("Me", None) => Some(Target::Me),
+        ("Bulk", None) => Some(Target::NotImplemented),
         _ => None,
     }
 }
@@ -222,7 +259,7 @@ mod tests {
         }
         for path in [
             "/",
-            "/scim/v2",
+            "/scim",
             "/scim/v1/Users",
             "/scim/v2/users",
             "/scim/v2/Users/a/b",
@@ -234,6 +271,9 @@ mod tests {
         }
         let put = Route::parse("/scim/v2", &Method::PUT, "/scim/v2/Users");
         assert_eq!(put, Err(Lost::MethodNotAllowed("GET, POST")));
+        for root in ["/scim/v2", "/scim/v2/", "//scim/v2//"] {
+            assert_eq!(parse(root), Ok(Route::Query), "{root}");
+        }
         let prefixed =
             Route::parse("/public-api/scim-v2", &Method::GET, "/public-api/scim-v2/Groups");
         assert_eq!(prefixed, Ok(Route::List(Kind::Group)));

@@ -123,6 +123,8 @@ pub(super) fn sums(
         Route::Delete(..) => (Some(Write::Delete), None),
         Route::Read(kind, _) => (None, Some(*kind)),
         Route::List(kind) => (None, is_filtered(query).then_some(*kind)),
+        // No identity provider asks so for a person.
+        Route::Query | Route::Search(_) => (None, None),
         Route::ServiceProviderConfig | Route::ResourceTypes(_) | Route::Schemas(_) => (None, None),
     };
     if let Some(write) = write {

@@ -1,47 +1,38 @@
-//! GET of a list: filter, page, order (RFC 7644 §3.4.2).
+//! GET of a list, of one kind or, at the root, of all, and POST to `/.search`, which asks the same (RFC 7644 §3.4.2,
+//! §3.4.2.1, §3.4.3).
 //!
-//! Order is creation in every list, totals are exact, and a filter that cannot be answered within bounds is refused:
-//! never ignored, never the whole list.
+//! Order is creation in every list, one kind behind the other; totals are exact, and a filter that cannot be answered
+//! within bounds is refused: never ignored, never the whole list.
 
-use std::collections::HashMap;
-
-use serde_json::Value;
-
-use super::represent::{Memberships, group_entry, insert, member_entry, represent};
+use super::matching::{Part, matching, parts};
+use super::represent::{Memberships, represent};
 use super::{Call, Failure, Reply};
-use crate::limits::{PAIRS_LOOKED_UP_MAX, WHOLE_LOOKED_UP_MAX};
-use crate::scim::catalog::Kind;
-use crate::scim::error::{ErrorKind, ScimError};
-use crate::scim::filter::{Bound, Filter, Usage};
-use crate::scim::fold::fold;
-use crate::scim::list::{self, Page};
-use crate::scim::resource::{Resource, ResourceId};
-use crate::store::plan::plan;
+use crate::scim::catalog::{Kind, ResourceType};
+use crate::scim::list;
+use crate::scim::resource::Resource;
+use crate::scim::search::SearchRequest;
 
-/// A page of the resources that match `filter`, of all when there is none.
+/// A page of the resources of these kinds that match the filter, of all when there is none.
 ///
 /// # Errors
-/// 400 `invalidFilter` or `tooMany`.
+/// 400 `invalidFilter`, `invalidValue` or `tooMany`.
 pub async fn list(
     call: &Call<'_>,
-    kind: Kind,
-    filter: Option<&str>,
-    page: Page,
+    kinds: &[Kind],
+    asked: &SearchRequest,
 ) -> Result<Reply, Failure> {
-    let cx = call.cx();
-    let (total, resources) = match filter {
-        None => {
-            let total = call.store.count(&cx, kind).await?;
-            (total, call.store.page(&cx, kind, page.skipped(), page.count()).await?)
-        }
-        Some(text) => {
-            let mut matching = matching(call, kind, text).await?;
-            matching.sort_by_key(|resource| resource.id);
-            let total = matching.len();
-            let shown = matching.into_iter().skip(page.skipped()).take(page.count());
-            (total, shown.collect())
-        }
-    };
+    let search = asked.read()?;
+    let types: Vec<&ResourceType> = kinds.iter().map(|kind| call.resource_type(*kind)).collect();
+    let parts = parts(kinds, &types, search.filter.as_ref())?;
+    let page = search.page;
+    let (mut total, mut resources) = (0, Vec::new());
+    for (kind, part) in &parts {
+        let (skipped, left) =
+            (page.skipped().saturating_sub(total), page.count() - resources.len());
+        let (of_kind, shown) = slice(call, (*kind, part), skipped, left).await?;
+        total += of_kind;
+        resources.extend(shown);
+    }
     let mut bodies = Vec::with_capacity(resources.len());
     let mut memberships = Memberships::new();
     for resource in &resources {
@@ -50,120 +41,26 @@ pub async fn list(
     Ok(Reply::Document { body: list::response(total, page.start_index(), bodies) })
 }
 
-/// The resources of a kind that match a filter, in no order.
-async fn matching(call: &Call<'_>, kind: Kind, text: &str) -> Result<Vec<Resource>, Failure> {
-    let resource_type = call.resource_type(kind);
-    let filter = Filter::parse(text)?.bind(resource_type)?;
-    let plan = plan(resource_type, call.caller.settings(), &filter);
-    let candidates = call.store.candidates(&call.cx(), kind, &plan).await?;
-    let mut entries = load_memberships(call, kind, &candidates, &filter).await?;
-    let mut found = Vec::new();
-    for resource in candidates {
-        let mut whole = resource.to_value(resource_type, call.base);
-        if let Some((name, entries)) = entries.remove(&resource.id) {
-            insert(&mut whole, name, entries);
-        }
-        if filter.matches(&whole) {
-            found.push(resource);
-        }
-    }
-    Ok(found)
-}
-
-/// The entries of one attribute of one resource.
-type Entries = HashMap<ResourceId, (&'static str, Vec<Value>)>;
-
-/// As many memberships as the filter needs to be exact: only those that it names when it only compares with these, so
-/// that a check of one membership costs the same in a group of any size.
-async fn load_memberships(
+/// How many of a kind there are, and `count` of them after the first `skipped`.
+async fn slice(
     call: &Call<'_>,
-    kind: Kind,
-    candidates: &[Resource],
-    filter: &Bound<'_>,
-) -> Result<Entries, Failure> {
-    let Some(name) = kind.stored_apart().or(kind.computed()) else { return Ok(Entries::new()) };
-    match filter.usage(name) {
-        Usage::Absent => Ok(Entries::new()),
-        Usage::Values(values) => named(call, (kind, name), candidates, &parsed(&values)).await,
-        Usage::Whole => whole(call, (kind, name), candidates).await,
-    }
-}
-
-/// The memberships of the candidates with these ids.
-async fn named(
-    call: &Call<'_>,
-    (kind, name): (Kind, &'static str),
-    candidates: &[Resource],
-    ids: &[ResourceId],
-) -> Result<Entries, Failure> {
+    (kind, part): (Kind, &Part<'_>),
+    skipped: usize,
+    count: usize,
+) -> Result<(usize, Vec<Resource>), Failure> {
     let cx = call.cx();
-    let sweeping = Memberships::new().sweeping(call).await?;
-    let pairs = candidates.iter().flat_map(|candidate| {
-        ids.iter().map(|id| match kind {
-            Kind::Group => (candidate.id, *id),
-            Kind::User => (*id, candidate.id),
-        })
-    });
-    let pairs: Vec<_> = pairs.take(PAIRS_LOOKED_UP_MAX + 1).collect();
-    if pairs.len() > PAIRS_LOOKED_UP_MAX {
-        return Err(too_many(name));
-    }
-    let found = call.store.memberships_among(&cx, &sweeping, &pairs).await?;
-    let mut entries = Entries::new();
-    let mut add = |id: ResourceId, entry: Value| {
-        entries.entry(id).or_insert_with(|| (name, Vec::new())).1.push(entry);
-    };
-    match kind {
-        Kind::Group => {
-            for (group, member) in &found {
-                add(*group, member_entry(call, member));
-            }
+    match part {
+        Part::All => {
+            let total = call.store.count(&cx, kind).await?;
+            // Behind the last one there is nothing to be read.
+            let count = if skipped < total { count } else { 0 };
+            Ok((total, call.store.page(&cx, kind, skipped, count).await?))
         }
-        Kind::User => {
-            let groups = call.store.get_many(&cx, Kind::Group, ids).await?;
-            for (id, member) in &found {
-                if let Some(group) = groups.iter().find(|group| group.id == *id) {
-                    add(member.id, group_entry(call, group));
-                }
-            }
+        Part::Matching(filter) => {
+            let matching = matching(call, kind, filter, |_| ()).await?;
+            let total = matching.len();
+            let shown = matching.into_iter().skip(skipped).take(count);
+            Ok((total, shown.map(|(resource, ())| resource).collect()))
         }
     }
-    Ok(entries)
-}
-
-/// All memberships of the candidates.
-async fn whole(
-    call: &Call<'_>,
-    (kind, name): (Kind, &'static str),
-    candidates: &[Resource],
-) -> Result<Entries, Failure> {
-    if candidates.len() > WHOLE_LOOKED_UP_MAX {
-        return Err(too_many(name));
-    }
-    let mut memberships = Memberships::new();
-    let mut entries = Entries::new();
-    for candidate in candidates {
-        let of = match kind {
-            Kind::Group => memberships.members_of(call, candidate.id).await?,
-            Kind::User => memberships.groups_of(call, candidate.id).await?,
-        };
-        entries.insert(candidate.id, (name, of));
-    }
-    Ok(entries)
-}
-
-fn too_many(name: &str) -> Failure {
-    let detail = format!(
-        "this filter would look at too many memberships; compare {name}.value with eq, or add an eq comparison of id"
-    );
-    ScimError::new(ErrorKind::TooMany, detail).into()
-}
-
-/// Ids that could be ours, each once. References are compared without regard to letter case, and ids are lower case.
-fn parsed(ids: &[String]) -> Vec<ResourceId> {
-    let ids = ids.iter().filter_map(|id| ResourceId::parse(&fold(id)));
-    let mut ids: Vec<ResourceId> = ids.collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
 }

@@ -78,8 +78,7 @@ fn whole(parameter: &str, text: Option<&str>) -> Result<Option<usize>, ScimError
         return Err(ScimError::new(
             ErrorKind::InvalidValue,
             format!(
-                "the query parameter {parameter} is text that is not a whole number; send one such \
-                 as {parameter}=1, or leave it out"
+                "{parameter}: this is not a whole number; send one such as {parameter}=1, or leave it out"
             ),
         ));
     }
@@ -131,14 +130,14 @@ mod tests {
             Some("one"),
             None,
             &expect![
-                "InvalidValue: 400: the query parameter startIndex is text that is not a whole number; send one such as startIndex=1, or leave it out"
+                "InvalidValue: 400: startIndex: this is not a whole number; send one such as startIndex=1, or leave it out"
             ],
         );
         check(
             None,
             Some("1.5"),
             &expect![
-                "InvalidValue: 400: the query parameter count is text that is not a whole number; send one such as count=1, or leave it out"
+                "InvalidValue: 400: count: this is not a whole number; send one such as count=1, or leave it out"
             ],
         );
         for text in ["-", "+", "--1", "1e3", "0x10", "١", "1 2", "null", "1,5"] {

@@ -20,6 +20,7 @@ pub mod path;
 pub mod project;
 pub mod resource;
 pub mod schema;
+pub mod search;
 pub mod validate;
 pub mod well_known;
 

@@ -20,6 +20,8 @@ pub const EMAILS: &str = "emails";
 pub const MEMBERS: &str = "members";
 /// Attribute `groups` of a user (RFC 7643 §4.1.2).
 pub const GROUPS: &str = "groups";
+/// Sub-attribute `resourceType` of `meta` (RFC 7643 §3.1).
+pub const RESOURCE_TYPE_NAME: &str = "resourceType";
 /// Sub-attribute `value` (RFC 7643 §2.4).
 pub const VALUE: &str = "value";
 /// Sub-attribute `type` (RFC 7643 §2.4).
@@ -37,6 +39,8 @@ pub const LIST_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:ListRespo
 pub const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 /// Schema URN of a PATCH request (RFC 7644 §3.5.2).
 pub const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+/// Schema URN of a POST to `/.search` (RFC 7644 §3.4.3).
+pub const SEARCH_REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 /// Schema URN of a schema (RFC 7643 §7).
 pub const SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 /// Schema URN of a resource type (RFC 7643 §6).

@@ -44,6 +44,9 @@ pub enum Plan {
 
 /// Chooses the access path for a filter: the cheapest of those that its conjuncts allow.
 pub fn plan(resource_type: &ResourceType, settings: &Settings, filter: &Bound<'_>) -> Plan {
+    if filter.constant() == Some(false) {
+        return Plan::Nothing;
+    }
     let equalities = filter.equalities();
     let paths = equalities.iter().filter_map(|equality| path(resource_type, settings, equality));
     paths.min_by_key(|(rank, _)| *rank).map_or(Plan::Everything, |(_, plan)| plan)

@@ -325,9 +325,10 @@ async fn paths_of_every_bad_sort() {
     }
     for (method, target) in [
         ("GET", "/Canary"),
-        ("GET", ""),
-        ("GET", "/"),
-        ("POST", "/Users/.search"),
+        ("POST", ""),
+        ("DELETE", "/"),
+        ("GET", "/Users/.search"),
+        ("DELETE", "/.search"),
         ("GET", "/Me"),
         ("POST", "/Bulk"),
         ("BREW", "/Users"),

@@ -35,9 +35,32 @@ impl Bound<'_> {
         found
     }
 
+    /// What the filter says of every resource of its type, when it does not depend on the resource.
+    pub fn constant(&self) -> Option<bool> {
+        constant(&self.node)
+    }
+
     /// How much of the core attribute `attribute`, such as `members`, has to be loaded before [`Bound::matches`].
     pub fn usage(&self, attribute: &str) -> Usage {
         usage(&self.node, attribute)
+    }
+}
+
+fn constant(node: &Node<'_>) -> Option<bool> {
+    match node {
+        Node::Constant(holds) => Some(*holds),
+        Node::And(left, right) => match (constant(left), constant(right)) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (Some(true), other) => other,
+            (None, _) => None,
+        },
+        Node::Or(left, right) => match (constant(left), constant(right)) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (Some(false), other) => other,
+            (None, _) => None,
+        },
+        Node::Not(node) => constant(node).map(|holds| !holds),
+        Node::Leaf { .. } | Node::Element { .. } => None,
     }
 }
 
@@ -53,12 +76,13 @@ fn required(node: &Node<'_>, found: &mut Vec<Equality>) {
                 found.push(Equality { path: place.path(), value: literal.to_owned() });
             }
         }
-        Node::Or(..) | Node::Not(_) => {}
+        Node::Constant(_) | Node::Or(..) | Node::Not(_) => {}
     }
 }
 
 fn usage(node: &Node<'_>, attribute: &str) -> Usage {
     match node {
+        Node::Constant(_) => Usage::Absent,
         Node::And(left, right) | Node::Or(left, right) => {
             usage(left, attribute).merged(usage(right, attribute))
         }
@@ -83,7 +107,7 @@ fn possible_values(node: &Node<'_>) -> Option<Vec<String>> {
         Node::Leaf { place, test } if place.is_value() => {
             equal_text(test).map(|(_, wanted)| vec![wanted.to_owned()])
         }
-        Node::Leaf { .. } | Node::Not(_) | Node::Element { .. } => None,
+        Node::Constant(_) | Node::Leaf { .. } | Node::Not(_) | Node::Element { .. } => None,
     }
 }
 

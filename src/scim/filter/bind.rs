@@ -6,8 +6,9 @@
 //! attribute's type where that is unambiguous: `primary eq "True"`, a number in quotes, an employee number without.
 //! Everything else that does not fit is refused and never guessed at.
 
-use serde_json::Number;
+use serde_json::{Number, Value};
 
+use super::eval::passes;
 use super::{Filter, Literal, Operator};
 use crate::limits::PATH_SHOWN_MAX;
 use crate::moment::Timestamp;
@@ -27,6 +28,8 @@ pub struct Bound<'a> {
 /// `ne` is the negation of `eq`, and `eq null` that of `pr`: neither has a node of its own.
 #[derive(Clone, Debug)]
 pub(super) enum Node<'a> {
+    /// It holds of every resource, or of none.
+    Constant(bool),
     And(Box<Node<'a>>, Box<Node<'a>>),
     Or(Box<Node<'a>>, Box<Node<'a>>),
     Not(Box<Node<'a>>),
@@ -105,19 +108,35 @@ pub(super) enum Part {
     Ends,
 }
 
-/// Where paths begin: at a resource, or at an element of the target that stands before the brackets.
+/// Where paths begin: at a resource, which is looked for beside those of the other types, or at an element of the target
+/// that stands before the brackets.
 #[derive(Clone, Copy)]
 enum Context<'a> {
-    Resource(&'a ResourceType),
+    Resource(&'a ResourceType, &'a [&'a ResourceType]),
     Element(Target<'a>),
 }
 
-/// Binds a filter on resources.
+impl Context<'_> {
+    /// Whether resources of this type lack what others have that are looked for as well. RFC 7644 §3.4.2.1: they are
+    /// treated as if they had the attribute, and no value.
+    fn lacks(self, path: &AttrPath) -> bool {
+        match self {
+            Self::Resource(own, beside) => {
+                own.resolve(path).is_none()
+                    && beside.iter().any(|other| other.resolve(path).is_some())
+            }
+            Self::Element(_) => false,
+        }
+    }
+}
+
+/// Binds a filter on resources of one type, which is looked for beside those of others.
 pub(super) fn bind<'a>(
     filter: &Filter,
     resource_type: &'a ResourceType,
+    beside: &'a [&'a ResourceType],
 ) -> Result<Bound<'a>, ScimError> {
-    Ok(Bound { node: node(filter, Context::Resource(resource_type))? })
+    Ok(Bound { node: node(filter, Context::Resource(resource_type, beside))? })
 }
 
 /// Binds a filter on the elements of `attribute`: what stands between the brackets of a PATCH path.
@@ -132,6 +151,12 @@ pub(super) fn bind_element<'a>(
 fn node<'a>(filter: &Filter, context: Context<'a>) -> Result<Node<'a>, ScimError> {
     let boxed = |filter| node(filter, context).map(Box::new);
     Ok(match filter {
+        Filter::Compare { path, operator, value } if context.lacks(path) => {
+            Node::Constant((*operator == Operator::Ne) != (*value == Literal::Null))
+        }
+        Filter::Present(path) | Filter::ValuePath { path, .. } if context.lacks(path) => {
+            Node::Constant(false)
+        }
         Filter::And(left, right) => Node::And(boxed(left)?, boxed(right)?),
         Filter::Or(left, right) => Node::Or(boxed(left)?, boxed(right)?),
         Filter::Not(filter) => Node::Not(boxed(filter)?),
@@ -168,14 +193,19 @@ fn compare<'a>(
         }
     };
     let negated = (operator == Operator::Ne) != (*value == Literal::Null);
-    let leaf = Node::Leaf { place, test };
+    let leaf = match context {
+        Context::Resource(resource_type, _) if place.is_resource_type() => {
+            Node::Constant(passes(&test, &Value::from(resource_type.kind.name())))
+        }
+        Context::Resource(..) | Context::Element(_) => Node::Leaf { place, test },
+    };
     Ok(if negated { Node::Not(Box::new(leaf)) } else { leaf })
 }
 
 /// Looks a path up.
 fn place<'a>(path: &AttrPath, context: Context<'a>) -> Result<Place<'a>, ScimError> {
     let place = match context {
-        Context::Resource(resource_type) => {
+        Context::Resource(resource_type, _) => {
             let target = resource_type.resolve(path).ok_or_else(|| {
                 let name = resource_type.kind.name();
                 refused(path, &format!("the schemas of {name} have no such attribute"))
@@ -195,6 +225,16 @@ fn place<'a>(path: &AttrPath, context: Context<'a>) -> Result<Place<'a>, ScimErr
     match parts.map(|attribute| attribute.returned).find(|returned| *returned == Returned::Never) {
         None => Ok(place),
         Some(_) => Err(refused(path, "cannot be used in a filter, because it is never returned")),
+    }
+}
+
+impl Place<'_> {
+    /// Whether this is `meta.resourceType`, which the type says and no resource.
+    fn is_resource_type(&self) -> bool {
+        let is = |attribute: Option<&Attribute>, name| attribute.is_some_and(|a| a.name.is(name));
+        self.target.extension.is_none()
+            && is(self.target.attribute, well_known::META)
+            && is(self.target.sub, well_known::RESOURCE_TYPE_NAME)
     }
 }
 
@@ -375,6 +415,69 @@ mod tests {
             writeln!(table, "{input}\n  {outcome}").unwrap();
         }
         expected.assert_eq(&table);
+    }
+
+    #[test]
+    fn what_only_another_type_has_is_an_attribute_without_a_value() {
+        let types = [resource_type(Kind::User), resource_type(Kind::Group)];
+        let mut table = String::new();
+        for input in [
+            r#"userName eq "x""#,
+            r#"userName ne "x""#,
+            "userName eq null",
+            "userName ne null",
+            r#"not (active eq true)"#,
+            r#"emails[type eq "work"].value eq "x""#,
+            r#"members eq "m""#,
+            r#"meta.resourceType eq "User""#,
+            r#"meta.resourceType ne "User""#,
+            r#"meta.resourceType co "r" and externalId pr"#,
+            r#"meta.resourceType eq "Group" and displayName eq "x""#,
+            r#"userName eq "x" or displayName eq "x""#,
+            r#"externalId eq "x""#,
+        ] {
+            let of = |kind: Kind| {
+                let filter = Filter::parse(input).unwrap();
+                let bound = filter.bind_among(resource_type(kind), &types).unwrap();
+                bound.constant().map_or("depends".to_owned(), |holds| holds.to_string())
+            };
+            writeln!(table, "{input}\n  {}, {}", of(Kind::User), of(Kind::Group)).unwrap();
+        }
+        expect![[r#"
+            userName eq "x"
+              depends, false
+            userName ne "x"
+              depends, true
+            userName eq null
+              depends, true
+            userName ne null
+              depends, false
+            not (active eq true)
+              depends, true
+            emails[type eq "work"].value eq "x"
+              depends, false
+            members eq "m"
+              false, depends
+            meta.resourceType eq "User"
+              true, false
+            meta.resourceType ne "User"
+              false, true
+            meta.resourceType co "r" and externalId pr
+              depends, depends
+            meta.resourceType eq "Group" and displayName eq "x"
+              false, depends
+            userName eq "x" or displayName eq "x"
+              depends, depends
+            externalId eq "x"
+              depends, depends
+        "#]].assert_eq(&table);
+        let refused = |input: &str| {
+            let filter = Filter::parse(input).unwrap();
+            types.iter().any(|one| filter.bind_among(one, &types).is_err())
+        };
+        for input in ["nonsense pr", r#"active gt "true""#, "members[nonsense pr]", "password pr"] {
+            assert!(refused(input), "{input}");
+        }
     }
 
     #[test]

@@ -51,6 +51,7 @@ enum Scope<'v> {
 
 fn holds(node: &Node<'_>, scope: Scope<'_>) -> bool {
     match node {
+        Node::Constant(holds) => *holds,
         Node::And(left, right) => holds(left, scope) && holds(right, scope),
         Node::Or(left, right) => holds(left, scope) || holds(right, scope),
         Node::Not(node) => !holds(node, scope),
@@ -82,7 +83,7 @@ fn any_below(value: &Value, keys: &[&str], passes: &dyn Fn(&Value) -> bool) -> b
     }
 }
 
-fn passes(test: &Test, value: &Value) -> bool {
+pub(super) fn passes(test: &Test, value: &Value) -> bool {
     match test {
         Test::Present => is_present(value),
         Test::Text { relation, letters, wanted, .. } => {

@@ -130,7 +130,20 @@ impl Filter {
     /// 400 `invalidFilter` that names the attribute, when the schemas lack it, when its type does not allow the operator
     /// or cannot be compared with the value (RFC 7644 §3.12, table 9), or when it is never given out.
     pub fn bind<'a>(&self, resource_type: &'a ResourceType) -> Result<Bound<'a>, ScimError> {
-        bind::bind(self, resource_type)
+        bind::bind(self, resource_type, &[])
+    }
+
+    /// As [`Filter::bind`], where resources of several types are looked for at once (RFC 7644 §3.4.2.1): what only the
+    /// others have is an attribute without a value.
+    ///
+    /// # Errors
+    /// As [`Filter::bind`]; an attribute that none of the types has is refused.
+    pub fn bind_among<'a>(
+        &self,
+        resource_type: &'a ResourceType,
+        all: &'a [&'a ResourceType],
+    ) -> Result<Bound<'a>, ScimError> {
+        bind::bind(self, resource_type, all)
     }
 }
 
