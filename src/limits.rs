@@ -83,6 +83,10 @@ pub const PAGE_MAX: usize = 200;
 /// Deepest `startIndex` that a list reads to. Each row before it is read; deeper is 400 `tooMany`.
 pub const START_INDEX_MAX: usize = 50_000;
 
+/// How long a cursor of a list is good for. It holds a position and nothing is kept for it, so it could be for ever; what
+/// came and went in between would then be a surprise.
+pub const CURSOR_LIFE: Duration = Duration::from_hours(1);
+
 /// Most resources that a filter without a key reads before it gives up with 400 `tooMany`.
 pub const SCANNED_MAX: usize = 10_000;
 

@@ -4,6 +4,7 @@
 //! disabling take effect within that time; its expiry is checked on every call.
 
 mod limiter;
+mod signer;
 mod token;
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 pub use limiter::Limiter;
+pub use signer::Signer;
 pub use token::{LinkSecret, Opens, Secret, SessionSecret, TokenSecret, random, same};
 
 use crate::limits::TOKEN_CACHE_MAX;
@@ -22,22 +24,30 @@ use crate::store::{Cx, Settings, Store, StoreError, TenantId};
 
 /// Proof that a request is authenticated for a tenant. Only [`Authenticator::authenticate`] makes one.
 #[derive(Clone, Debug)]
-pub struct Caller(Grant);
+pub struct Caller {
+    grant: Grant,
+    signer: Signer,
+}
 
 impl Caller {
     /// The tenant whose data this is about.
     pub fn tenant(&self) -> &TenantId {
-        &self.0.tenant
+        &self.grant.tenant
     }
 
     /// What the tenant has chosen.
     pub fn settings(&self) -> &Settings {
-        &self.0.settings
+        &self.grant.settings
     }
 
     /// The id of the token, which may be logged.
     pub fn token(&self) -> &str {
-        &self.0.token
+        &self.grant.token
+    }
+
+    /// What signs for this token.
+    pub fn signer(&self) -> &Signer {
+        &self.signer
     }
 
     /// What the token may do.
@@ -47,7 +57,8 @@ impl Caller {
 
     /// What the store needs to know with each call.
     pub fn cx<'a>(&'a self, moment: &'a Moment) -> Cx<'a> {
-        Cx { tenant: &self.0.tenant, settings: &self.0.settings, actor: &self.0.token, moment }
+        let Grant { tenant, settings, token, .. } = &self.grant;
+        Cx { tenant, settings, actor: token, moment }
     }
 }
 
@@ -108,7 +119,7 @@ impl Authenticator {
         if moment.now() >= grant.valid_until {
             return Err(Denied::Expired(Box::new(grant)));
         }
-        Ok(Caller(grant))
+        Ok(Caller { grant, signer: Signer::of(&digest) })
     }
 
     fn remembered(&self, moment: &Moment, digest: &str) -> Option<Grant> {

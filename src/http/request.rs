@@ -115,8 +115,13 @@ impl Query {
 
     /// The first value of a parameter, in any letter case; an empty one counts as absent.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.first(name).filter(|value| !value.trim().is_empty())
+    }
+
+    /// The first value of a parameter, which may be empty.
+    fn first(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.trim().is_empty())
+        found.map(|(_, value)| value.as_str())
     }
 }
 
@@ -131,6 +136,7 @@ impl Query {
             filter: self.filter()?,
             start_index: text("startIndex"),
             count: text("count"),
+            cursor: self.first("cursor").map(ToOwned::to_owned),
             ..self.shown()
         })
     }
@@ -164,6 +170,7 @@ fn decode(text: &str) -> Result<String, ScimError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scim::search::Window;
 
     #[test]
     fn a_query_is_decoded_once_as_a_form() {
@@ -176,6 +183,11 @@ mod tests {
         assert!(Query::parse("filter=%ff").is_err());
         let search = |query: &str| Query::parse(query)?.search()?.read();
         assert!(search("filter=id+pr").is_ok_and(|search| search.filter.is_some()));
+        let first = Window::Cursor { after: None, count: 3 };
+        for by_cursor in ["cursor&count=3", "count=3&Cursor=", "cursor=+&count=3"] {
+            assert_eq!(search(by_cursor).unwrap().window, first, "{by_cursor}");
+        }
+        assert!(matches!(search("count=3").unwrap().window, Window::Index(_)));
         for refused in ["filter=", "filter=+", "filter=id+pr&FILTER=id+pr"] {
             assert!(search(refused).is_err(), "{refused}");
         }

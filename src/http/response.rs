@@ -61,6 +61,9 @@ pub fn plain_error(kind: ErrorKind, detail: &str) -> Response<Bytes> {
         | ErrorKind::InvalidPath
         | ErrorKind::NoTarget
         | ErrorKind::InvalidValue
+        | ErrorKind::InvalidCursor
+        | ErrorKind::ExpiredCursor
+        | ErrorKind::InvalidCount
         | ErrorKind::Unauthorized
         | ErrorKind::Forbidden
         | ErrorKind::NotFound

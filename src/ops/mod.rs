@@ -13,6 +13,7 @@ pub mod patch;
 pub mod read;
 pub mod replace;
 
+mod cursor;
 mod matching;
 mod memberships;
 mod represent;

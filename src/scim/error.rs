@@ -26,6 +26,12 @@ pub enum ErrorKind {
     NoTarget,
     /// 400: a value of the wrong type, missing, or too long.
     InvalidValue,
+    /// 400: a cursor that was not given out for this list (RFC 9865 §2.1).
+    InvalidCursor,
+    /// 400: a cursor that was given out too long ago (RFC 9865 §2.1).
+    ExpiredCursor,
+    /// 400: a page size that is none, or not that of the cursor (RFC 9865 §2.1).
+    InvalidCount,
     /// 401: no token, or not a valid one.
     Unauthorized,
     /// 403: the token is valid but may not do this.
@@ -60,7 +66,10 @@ impl ErrorKind {
             | Self::InvalidSyntax
             | Self::InvalidPath
             | Self::NoTarget
-            | Self::InvalidValue => 400,
+            | Self::InvalidValue
+            | Self::InvalidCursor
+            | Self::ExpiredCursor
+            | Self::InvalidCount => 400,
             Self::Unauthorized => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
@@ -76,7 +85,7 @@ impl ErrorKind {
         }
     }
 
-    /// The `scimType` keyword of RFC 7644 §3.12, table 9, where there is one.
+    /// The `scimType` keyword of RFC 7644 §3.12, table 9, or RFC 9865 §2.1, where there is one.
     pub fn scim_type(self) -> Option<&'static str> {
         match self {
             Self::InvalidFilter => Some("invalidFilter"),
@@ -87,6 +96,9 @@ impl ErrorKind {
             Self::InvalidPath => Some("invalidPath"),
             Self::NoTarget => Some("noTarget"),
             Self::InvalidValue => Some("invalidValue"),
+            Self::InvalidCursor => Some("invalidCursor"),
+            Self::ExpiredCursor => Some("expiredCursor"),
+            Self::InvalidCount => Some("invalidCount"),
             Self::Unauthorized
             | Self::Forbidden
             | Self::NotFound

@@ -66,6 +66,31 @@ pub fn response(total: usize, start_index: usize, resources: Vec<Value>) -> Valu
     })
 }
 
+/// The answer to a query that is paged by cursor (RFC 9865 §2): `next` stands behind the last of `resources`, and there is none
+/// behind the last page. It has no `startIndex`.
+pub fn cursor_response(total: usize, next: Option<String>, resources: Vec<Value>) -> Value {
+    let mut response = json!({
+        well_known::SCHEMAS: [well_known::LIST_RESPONSE],
+        "totalResults": total,
+        "itemsPerPage": resources.len(),
+    });
+    if let Some(members) = response.as_object_mut() {
+        members.extend(next.map(|next| ("nextCursor".to_owned(), Value::from(next))));
+        members.insert("Resources".to_owned(), Value::Array(resources));
+    }
+    response
+}
+
+/// The size of a page that a cursor leads to: as [`Page::parse`] has it.
+///
+/// # Errors
+/// 400 `invalidCount` when it is not a whole number (RFC 9865 §2.1).
+pub fn count(text: Option<&str>) -> Result<usize, ScimError> {
+    let count = whole("count", text);
+    let count = count.map_err(|error| ScimError::new(ErrorKind::InvalidCount, error.detail()))?;
+    Ok(count.unwrap_or(PAGE_DEFAULT).min(PAGE_MAX))
+}
+
 /// A query parameter that is a whole number; below zero is zero, too large is the largest. Empty counts as absent,
 /// as it does for every other parameter.
 fn whole(parameter: &str, text: Option<&str>) -> Result<Option<usize>, ScimError> {
@@ -150,6 +175,17 @@ mod tests {
     fn the_answer_always_has_its_resources() {
         expect![[r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"startIndex":1,"itemsPerPage":0,"Resources":[]}"#]].assert_eq(&response(0, 1, Vec::new()).to_string());
         expect![[r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":12,"startIndex":6,"itemsPerPage":1,"Resources":[{"id":"a"}]}"#]].assert_eq(&response(12, 6, vec![json!({"id": "a"})]).to_string());
+    }
+
+    #[test]
+    fn the_answer_of_a_cursor_has_no_index() {
+        expect![[r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":12,"itemsPerPage":1,"nextCursor":"abc","Resources":[{"id":"a"}]}"#]].assert_eq(&cursor_response(12, Some("abc".to_owned()), vec![json!({"id": "a"})]).to_string());
+        expect![[r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"itemsPerPage":0,"Resources":[]}"#]].assert_eq(&cursor_response(0, None, Vec::new()).to_string());
+        assert_eq!(
+            (count(None), count(Some("7")), count(Some("999"))),
+            (Ok(PAGE_DEFAULT), Ok(7), Ok(PAGE_MAX))
+        );
+        assert_eq!(count(Some("ten")).unwrap_err().kind(), ErrorKind::InvalidCount);
     }
 
     proptest! {

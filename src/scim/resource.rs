@@ -20,6 +20,16 @@ impl ResourceId {
         Self(moment.mint_uuid())
     }
 
+    /// The id as it is in a cursor.
+    pub fn bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
+    /// Back from a cursor, which is ours and signed.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// Reads an id in exactly the form in which it was given out; anything else names nothing (404).
     pub fn parse(text: &str) -> Option<Self> {
         let id = Self(Uuid::try_parse(text).ok()?);

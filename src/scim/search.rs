@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::coerce;
 use super::error::{ErrorKind, ScimError, json_type};
 use super::filter::Filter;
-use super::list::Page;
+use super::list::{self, Page};
 use super::well_known;
 
 /// The parameters as text, as they were sent. Empty ones count as absent, but for the filter, which is never ignored, and
@@ -25,6 +25,8 @@ pub struct SearchRequest {
     pub start_index: Option<String>,
     /// `count`.
     pub count: Option<String>,
+    /// `cursor`; empty for the first page.
+    pub cursor: Option<String>,
 }
 
 /// What is asked of a list.
@@ -33,7 +35,21 @@ pub struct Search {
     /// What has to hold of each resource.
     pub filter: Option<Filter>,
     /// Which part of the list.
-    pub page: Page,
+    pub window: Window,
+}
+
+/// Which part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// By index, which it is unless a cursor is given.
+    Index(Page),
+    /// By cursor (RFC 9865).
+    Cursor {
+        /// The cursor of the page before; `None` for the first page.
+        after: Option<String>,
+        /// The size of the page.
+        count: usize,
+    },
 }
 
 impl SearchRequest {
@@ -54,16 +70,32 @@ impl SearchRequest {
             filter: text(members, "filter", ErrorKind::InvalidFilter)?,
             start_index: number(members, "startIndex")?,
             count: number(members, "count")?,
+            cursor: text(members, "cursor", ErrorKind::InvalidCursor)?,
         })
     }
 
     /// What it means.
     ///
     /// # Errors
-    /// 400 `invalidFilter` for a filter that is none, `invalidValue` for a number that is none.
+    /// 400 `invalidFilter` for a filter that is none, `invalidValue` for a number that is none (`invalidCount` for the size
+    /// of a page with a cursor), and for two ways of paging at once.
     pub fn read(&self) -> Result<Search, ScimError> {
-        let page = Page::parse(self.start_index.as_deref(), self.count.as_deref())?;
-        Ok(Search { filter: self.filter()?, page })
+        Ok(Search { window: self.window()?, filter: self.filter()? })
+    }
+
+    fn window(&self) -> Result<Window, ScimError> {
+        let Some(cursor) = &self.cursor else {
+            let page = Page::parse(self.start_index.as_deref(), self.count.as_deref())?;
+            return Ok(Window::Index(page));
+        };
+        if self.start_index.is_some() {
+            let detail =
+                "startIndex: a list is paged by index or by cursor; leave one of the two out";
+            return Err(ScimError::new(ErrorKind::InvalidValue, detail));
+        }
+        let after = Some(cursor.trim()).filter(|cursor| !cursor.is_empty());
+        let count = list::count(self.count.as_deref())?;
+        Ok(Window::Cursor { after: after.map(ToOwned::to_owned), count })
     }
 
     fn filter(&self) -> Result<Option<Filter>, ScimError> {
@@ -152,10 +184,19 @@ mod tests {
             filter: Some("userName sw \"a\"".to_owned()),
             start_index: Some("3".to_owned()),
             count: Some("-1".to_owned()),
+            cursor: None,
         };
         assert_eq!(read, expected);
-        let search = read.read().unwrap();
-        assert_eq!((search.page.start_index(), search.page.count()), (3, 0));
+        let page = Page::parse(Some("3"), Some("0")).unwrap();
+        assert_eq!(read.read().unwrap().window, Window::Index(page));
+        let by_cursor = |body: Value| SearchRequest::parse(&body).unwrap().read().unwrap().window;
+        let window = |after: Option<&str>, count| Window::Cursor {
+            after: after.map(ToOwned::to_owned),
+            count,
+        };
+        assert_eq!(by_cursor(json!({"cursor": "", "count": 7})), window(None, 7));
+        assert_eq!(by_cursor(json!({"cursor": "abc"})), window(Some("abc"), 100));
+        assert_eq!(by_cursor(json!({"cursor": null})), Window::Index(Page::default()));
         assert_eq!(SearchRequest::parse(&json!({})), Ok(SearchRequest::default()));
     }
 
@@ -177,6 +218,9 @@ mod tests {
             json!({"attributes": "userName"}),
             json!({"attributes": ["userName", 7]}),
             json!({"excludedAttributes": {}}),
+            json!({"cursor": 7}),
+            json!({"cursor": "", "startIndex": 1}),
+            json!({"cursor": "", "count": 1.5}),
         ] {
             let refused = SearchRequest::parse(&body).and_then(|read| read.read()).unwrap_err();
             writeln!(table, "{body}\n  {:?}: {}", refused.kind(), refused.detail()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::item::{self, ItemReader};
+use super::item::{self, Item, ItemReader};
 use super::keys::{self, Key};
 use super::plan::Plan;
 use super::resources::user_key;
@@ -11,6 +11,17 @@ use crate::limits::{SCANNED_MAX, START_INDEX_MAX};
 use crate::scim::catalog::Kind;
 use crate::scim::error::{ErrorKind, ScimError};
 use crate::scim::resource::{Resource, ResourceId};
+
+/// A part of the list of a kind.
+#[derive(Debug, Default)]
+pub struct Stretch {
+    /// In order of creation.
+    pub resources: Vec<Resource>,
+    /// The id in the last row that was read for them, whatever has become of its resource.
+    pub last: Option<ResourceId>,
+    /// Whether there are rows behind it.
+    pub more: bool,
+}
 
 /// Rows that one look reads from the list of a kind.
 const ROWS_PER_QUERY: usize = 1_000;
@@ -48,17 +59,58 @@ impl Store {
         }
         if skipped >= START_INDEX_MAX {
             let detail = format!(
-                "startIndex: a list is read to {START_INDEX_MAX}; narrow it with a filter such as \
-                 userName eq \"…\" or meta.lastModified gt \"…\""
+                "startIndex: by index a list is read to {START_INDEX_MAX}; begin again by cursor, with cursor= and \
+                 without startIndex, and go on with each answer's nextCursor"
             );
             return Err(StoreError::Refused(ScimError::new(ErrorKind::TooMany, detail)));
         }
-        let prefix = match kind {
-            Kind::User => keys::IDS,
-            Kind::Group => keys::GROUPS,
+        let rows = self.rows(cx, kind, None, (skipped, count)).await?;
+        self.of_rows(cx, kind, &rows).await
+    }
+
+    /// Resources of the kind in order of creation, `count` of them behind that id, or from the first one. What it reads
+    /// does not depend on how many are before them.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn page_after(
+        &self,
+        cx: &Cx<'_>,
+        kind: Kind,
+        after: Option<ResourceId>,
+        count: usize,
+    ) -> Result<Stretch, StoreError> {
+        // One row more, which tells whether there is a next page.
+        let mut rows = self.rows(cx, kind, after, (0, count + 1)).await?;
+        let more = rows.len() > count;
+        rows.truncate(count);
+        let last = rows.last().and_then(|row| Key::in_item(row)?.last_id());
+        Ok(Stretch { resources: self.of_rows(cx, kind, &rows).await?, last, more })
+    }
+
+    /// Rows of the list of a kind.
+    async fn rows(
+        &self,
+        cx: &Cx<'_>,
+        kind: Kind,
+        after: Option<ResourceId>,
+        slice: (usize, usize),
+    ) -> Result<Vec<Item>, StoreError> {
+        let (prefix, key): (&str, fn(ResourceId) -> Key) = match kind {
+            Kind::User => (keys::IDS, Key::id),
+            Kind::Group => (keys::GROUPS, Key::group),
         };
-        let slice = (skipped, count);
-        let rows = self.query_slice(cx.moment, cx.tenant.as_str(), prefix, slice).await?;
+        let after = after.map(key);
+        self.query_slice_after(cx.moment, cx.tenant.as_str(), (prefix, after), slice).await
+    }
+
+    /// The resources of these rows.
+    async fn of_rows(
+        &self,
+        cx: &Cx<'_>,
+        kind: Kind,
+        rows: &[Item],
+    ) -> Result<Vec<Resource>, StoreError> {
         match kind {
             Kind::Group => rows.iter().map(item::resource).collect(),
             Kind::User => {

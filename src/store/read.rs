@@ -201,10 +201,21 @@ impl Store {
         moment: &Moment,
         tenant: &str,
         prefix: &str,
+        slice: (usize, usize),
+    ) -> Result<Vec<Item>, StoreError> {
+        self.query_slice_after(moment, tenant, (prefix, None), slice).await
+    }
+
+    /// As [`Store::query_slice`], behind a key if one is given.
+    pub(super) async fn query_slice_after(
+        &self,
+        moment: &Moment,
+        tenant: &str,
+        (prefix, after): (&str, Option<Key>),
         (mut skipped, count): (usize, usize),
     ) -> Result<Vec<Item>, StoreError> {
         let mut kept = Vec::new();
-        let mut next = None;
+        let mut next = after;
         loop {
             let limit = (skipped + count).saturating_sub(kept.len());
             let page = self.query(moment, tenant, prefix, next.as_ref(), limit).await?;

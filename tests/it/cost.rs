@@ -112,6 +112,59 @@ async fn reads_of_groups() {
 }
 
 #[tokio::test]
+async fn queries_across_the_types() {
+    let (app, proxy) = warm().await;
+    let ida = user(&app, "ida@ex.test").await;
+    group(&app, "Staff", std::slice::from_ref(&ida)).await;
+    let shown = "excludedAttributes=members";
+    for (target, calls) in [
+        // No group has a userName, and none is read to see that.
+        ("/?filter=userName+eq+%22ida@ex.test%22", "GetItem secret, GetItem user"),
+        ("/?filter=meta.resourceType+eq+%22Group%22", "GetItem secret, Query count, Query group"),
+        ("/?count=0", "GetItem secret, Query count, Query count"),
+        ("/", "GetItem secret, Query count, Query id, BatchGetItem of 1, Query count, Query group"),
+        // Of the users the number is known, and nothing else is needed.
+        ("/?startIndex=2", "GetItem secret, Query count, Query count, Query group"),
+        (
+            "/?cursor=",
+            "GetItem secret, Query count, Query id, BatchGetItem of 1, Query count, Query group",
+        ),
+    ] {
+        let joint = if target.contains('?') { '&' } else { '?' };
+        let target = format!("{target}{joint}{shown}");
+        assert_eq!(cost(&app, &proxy, ("GET", &target, Value::Null)).await, calls, "{target}");
+    }
+    let body = json!({"filter": "userName eq \"ida@ex.test\""});
+    let posted = cost(&app, &proxy, ("POST", "/Users/.search", body)).await;
+    assert_eq!(posted, "GetItem secret, GetItem user");
+}
+
+#[tokio::test]
+async fn page_1000_by_cursor_costs_what_page_1_costs() {
+    const PAGES: usize = 1_000;
+    let (app, proxy) = warm().await;
+    crowd(&app, PAGES + 1).await;
+    let mut cursor = String::new();
+    let mut first = None;
+    for page in 1..=PAGES {
+        proxy.forget_calls();
+        let target = format!("/Users?count=1&cursor={cursor}");
+        let answer = app.call("GET", &target, Value::Null).await.expect(200).json();
+        cursor = answer["nextCursor"].as_str().expect("there is a next page").to_owned();
+        if page == 1 || page == PAGES {
+            let mut bills = proxy.bills();
+            bills.retain(|bill| !bill.is_now_and_then());
+            let bills: Vec<(String, f64)> =
+                bills.into_iter().map(|bill| (bill.call, bill.read)).collect();
+            let calls: Vec<&str> = bills.iter().map(|(call, _)| call.as_str()).collect();
+            assert_eq!(calls, ["GetItem secret", "Query count", "Query id", "BatchGetItem of 1"]);
+            let first = first.get_or_insert_with(|| bills.clone());
+            assert_eq!(*first, bills, "page {page}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn writes_of_users() {
     let (app, proxy) = warm().await;
     // Its own item, its id, a match item, the counter, the journal.

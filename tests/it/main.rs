@@ -23,6 +23,7 @@ mod brake;
 mod check;
 mod cli;
 mod cost;
+mod cursors;
 mod demo;
 mod domains;
 mod exchanges;

@@ -470,7 +470,8 @@ mod tests {
               depends, depends
             externalId eq "x"
               depends, depends
-        "#]].assert_eq(&table);
+        "#]]
+        .assert_eq(&table);
         let refused = |input: &str| {
             let filter = Filter::parse(input).unwrap();
             types.iter().any(|one| filter.bind_among(one, &types).is_err())

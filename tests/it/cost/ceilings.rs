@@ -54,6 +54,11 @@ fn one_member_is_one_transaction() {
 }
 
 #[test]
+fn a_page_by_cursor_costs_the_same_wherever_it_is() {
+    same(row("list by cursor, first page of 100"), row("list by cursor, page of 100 behind 1,900"));
+}
+
+#[test]
 fn nothing_about_members_is_proportional_to_the_group() {
     for count in ["1 member", "30 members", "1,000 members"] {
         for op in ["add", "remove"] {

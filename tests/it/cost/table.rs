@@ -280,6 +280,14 @@ impl Bench {
         self.get("list, first page of 100", "/Users?count=100").await;
         let deep = format!("/Users?count=100&startIndex={DEEP}");
         self.get("list, page of 100 behind 1,900", &deep).await;
+        let first = ("GET", "/Users?count=100&cursor=", Value::Null);
+        let mut page = self.row("list by cursor, first page of 100", first, 200).await;
+        for _ in 1..(DEEP - 1) / 100 {
+            let next = by_cursor(&page);
+            (_, page) = self.asked(("GET", &next, Value::Null), 200).await;
+        }
+        let deep = by_cursor(&page);
+        self.get("list by cursor, page of 100 behind 1,900", &deep).await;
     }
 
     async fn beside(&mut self) {
@@ -331,6 +339,12 @@ impl Bench {
             self.row(operation, ("PATCH", &target, replacing("active", "False")), 200).await;
         }
     }
+}
+
+/// What asks for the page behind this one.
+fn by_cursor(page: &Value) -> String {
+    let next = page["nextCursor"].as_str().expect("there is a next page");
+    format!("/Users?count=100&cursor={next}")
 }
 
 /// How many members the large group has: `COST_GROUP`, or what is seeded within seconds.
