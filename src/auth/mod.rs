@@ -52,7 +52,7 @@ impl Caller {
 
     /// What the token may do.
     pub fn scopes(&self) -> &Scopes {
-        &self.0.scopes
+        &self.grant.scopes
     }
 
     /// What the store needs to know with each call.

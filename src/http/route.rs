@@ -174,7 +174,11 @@ impl Route {
             | Self::Read(kind, _)
             | Self::Replace(kind, _)
             | Self::Patch(kind, _)
-            | Self::Delete(kind, _) => vec![Scope { kind: *kind, access }],
+            | Self::Delete(kind, _)
+            | Self::Search(Some(kind)) => vec![Scope { kind: *kind, access }],
+            Self::Query | Self::Search(None) => {
+                Kind::ALL.into_iter().map(|kind| Scope { kind, access }).collect()
+            }
             Self::ServiceProviderConfig | Self::ResourceTypes(_) | Self::Schemas(_) => Vec::new(),
         }
     }

@@ -10,6 +10,7 @@ use crate::proxy::{Conflicts, Proxy};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 
 /// A token of the first tenant's that may do this.
@@ -51,6 +52,7 @@ fn requests(
         all.extend([
             ("GET", path.to_owned(), Value::Null, scope(read)),
             ("GET", format!("{path}?filter=externalId+eq+%22nobody%22"), Value::Null, scope(read)),
+            ("POST", format!("{path}/.search"), json!({ "schemas": [SEARCH] }), scope(read)),
             ("GET", format!("{path}/{id}"), Value::Null, scope(read)),
             ("POST", path.to_owned(), body.clone(), scope(write)),
             ("PUT", format!("{path}/{id}"), body, scope(write)),
@@ -150,4 +152,29 @@ async fn a_limited_token_stays_limited_when_it_is_rotated_listed_and_when_settin
     admin(store, &app.moment(), &tenant, true).await.unwrap();
     app.call_as(&second, "GET", "/Groups", Value::Null).await.expect(200);
     app.call_as(&second, "GET", "/Users", Value::Null).await.expect(403);
+}
+
+#[tokio::test]
+async fn a_query_across_kinds_takes_the_scope_of_each() {
+    let app = App::start().await;
+    let search = json!({ "schemas": [SEARCH] });
+    for (names, lacking) in [
+        (&["users:read"][..], Some("groups:read")),
+        (&["groups:write"], Some("users:read")),
+        (&["users:read", "groups:write"], None),
+        (&[], None),
+    ] {
+        let token = token(&app, names).await;
+        for (method, path, body) in
+            [("GET", "/", Value::Null), ("POST", "/.search", search.clone())]
+        {
+            let answer = app.call_as(&token, method, path, body).await;
+            let expected = if lacking.is_some() { 403 } else { 200 };
+            assert_eq!(answer.status, expected, "{names:?} {method} {path}: {answer:?}");
+            if let Some(lacking) = lacking {
+                let told = answer.json()["detail"].to_string();
+                assert!(told.contains(&format!("lacks the scope {lacking} ")), "{told}");
+            }
+        }
+    }
 }
