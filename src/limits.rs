@@ -34,6 +34,13 @@ pub const PATH_BYTES_MAX: usize = 2 * 1024;
 /// Most operations in one PATCH. Entra's default mapping sends about 20.
 pub const PATCH_OPERATIONS_MAX: usize = 1_000;
 
+/// Most operations in one bulk request, advertised as `bulk.maxOperations`: one takes some 20 to 50 ms, and together they
+/// have [`BULK_TIME_MAX`]. `bulk.maxPayloadSize` is [`BODY_BYTES_MAX`].
+pub const BULK_OPERATIONS_MAX: usize = 200;
+
+/// After this, a bulk request begins no operation: one can take [`RETRY_DEADLINE`], and the function has 30 s.
+pub const BULK_TIME_MAX: Duration = Duration::from_secs(15);
+
 /// Most memberships changed by one request. Beyond it: 400 `tooMany`, split the request.
 pub const MEMBERS_CHANGED_MAX: usize = 1_000;
 

@@ -170,9 +170,9 @@ pub struct Moment {
     started: Duration,
     request_id: String,
     random: Mutex<StdRng>,
-    minted: AtomicU64,
-    meter: Meter,
-    quirks: Mutex<Vec<&'static str>>,
+    minted: Arc<AtomicU64>,
+    meter: Arc<Meter>,
+    quirks: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Moment {
@@ -186,9 +186,9 @@ impl Moment {
             started,
             request_id,
             random: Mutex::new(StdRng::from_seed(seed)),
-            minted: AtomicU64::new(0),
-            meter: Meter::default(),
-            quirks: Mutex::default(),
+            minted: Arc::default(),
+            meter: Arc::default(),
+            quirks: Arc::default(),
         }
     }
 
@@ -205,6 +205,18 @@ impl Moment {
         let mut seed = [0_u8; 32];
         self.fill_random(&mut seed);
         Self::new(Arc::clone(&self.clock), seed, self.request_id.clone())
+    }
+
+    /// A moment that begins now, for the next operation of this request: it has its own deadline, and what it costs and
+    /// notes is the request's.
+    #[must_use]
+    pub fn part(&self) -> Self {
+        Self {
+            minted: Arc::clone(&self.minted),
+            meter: Arc::clone(&self.meter),
+            quirks: Arc::clone(&self.quirks),
+            ..self.next()
+        }
     }
 
     /// The instant at which the request began: what `meta.lastModified` becomes.

@@ -6,6 +6,7 @@
 //! invents an answer.
 
 mod activity;
+mod bulk;
 mod request;
 mod respond;
 mod response;

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{Response, header};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::activity::{Seen, attributes};
@@ -89,8 +90,10 @@ async fn serve(
         let challenge = response::insufficient_scope(missing);
         return response::set(response, header::WWW_AUTHENTICATE, &challenge);
     }
-    let done = dispatch(app, request, caller, moment, (&route, query)).await;
-    note(app, request, caller, moment, (&route, query), &done).await;
+    let done = dispatch(app, request, (caller, moment), (&route, query), line).await;
+    let method = request.method.as_str();
+    let asked = Asked { route: &route, query, method, body: &|| request.json().ok() };
+    note(app, caller, moment, &asked, &done).await;
     match done {
         Ok(reply) => response::of_reply(reply),
         Err(failure) => fail(failure, line),
@@ -109,7 +112,7 @@ fn fail_lost(lost: &Lost, base_path: &str, line: &mut RequestLine) -> Response<B
     let response = fail(lost.error(base_path).into(), line);
     match lost {
         Lost::MethodNotAllowed(allow) => response::set(response, header::ALLOW, allow),
-        Lost::NotFound | Lost::NotImplemented | Lost::Nobody => response,
+        Lost::NotFound | Lost::Nobody => response,
     }
 }
 
@@ -135,7 +138,7 @@ async fn authenticate(app: &App, request: &Request, moment: &Moment) -> Result<C
 }
 
 /// Whether the tenant may call now.
-fn admit(app: &App, caller: &Caller, moment: &Moment) -> Result<(), Failure> {
+pub(super) fn admit(app: &App, caller: &Caller, moment: &Moment) -> Result<(), Failure> {
     match caller.settings().status {
         Status::Enabled => {}
         Status::Released => return Err(ScimError::new(ErrorKind::Forbidden, RELEASED).into()),
@@ -158,12 +161,12 @@ fn admit(app: &App, caller: &Caller, moment: &Moment) -> Result<(), Failure> {
 }
 
 /// The first scope that the token would need for this and does not have.
-fn missing(caller: &Caller, route: &Route) -> Option<Scope> {
+pub(super) fn missing(caller: &Caller, route: &Route) -> Option<Scope> {
     route.scopes().into_iter().find(|scope| !caller.scopes().include(*scope))
 }
 
 /// The refusal of what the token may not do (RFC 6750 §3.1).
-fn lacks(caller: &Caller, missing: Scope) -> ScimError {
+pub(super) fn lacks(caller: &Caller, missing: Scope) -> ScimError {
     let own = caller.scopes().words().unwrap_or_default().join(" ");
     let own = if own.is_empty() { "none".to_owned() } else { own };
     let detail = format!(
@@ -177,9 +180,9 @@ fn lacks(caller: &Caller, missing: Scope) -> ScimError {
 async fn dispatch(
     app: &App,
     request: &Request,
-    caller: &Caller,
-    moment: &Moment,
+    (caller, moment): (&Caller, &Moment),
     (route, query): (&Route, &str),
+    line: &mut RequestLine,
 ) -> Result<Reply, Failure> {
     let query = Query::parse(query)?;
     let preconditions = request.preconditions();
@@ -191,6 +194,7 @@ async fn dispatch(
         | Route::Replace(..)
         | Route::Patch(..)
         | Route::Delete(..)
+        | Route::Bulk
         | Route::ServiceProviderConfig
         | Route::ResourceTypes(_)
         | Route::Schemas(_) => query.shown(),
@@ -215,22 +219,33 @@ async fn dispatch(
         Route::Replace(kind, id) => ops::replace::replace(&call, *kind, id, &request.json()?).await,
         Route::Patch(kind, id) => ops::patch::patch(&call, *kind, id, &request.json()?).await,
         Route::Delete(kind, id) => ops::delete::delete(&call, *kind, id).await,
+        Route::Bulk => super::bulk::bulk(app, request, (caller, moment), &base, line).await,
         Route::ServiceProviderConfig => Ok(ops::discovery::service_provider_config(&call)),
         Route::ResourceTypes(id) => ops::discovery::resource_types(&call, id.as_deref()),
         Route::Schemas(urn) => ops::discovery::schemas(&call, urn.as_deref()),
     }
 }
 
+/// A call, or an operation of a bulk request, as it is noted.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) route: &'a Route,
+    pub(super) query: &'a str,
+    pub(super) method: &'a str,
+    /// Its body, for whoever was refused.
+    pub(super) body: &'a (dyn Fn() -> Option<Value> + Sync),
+}
+
 /// Notes the call for the tenant's admin: when it was seen, and a refused write in the journal. What fails here changes
 /// nothing about the answer.
-async fn note(
+pub(super) async fn note(
     app: &App,
-    request: &Request,
     caller: &Caller,
     moment: &Moment,
-    (route, query): (&Route, &str),
+    asked: &Asked<'_>,
     done: &Result<Reply, Failure>,
 ) {
+    let Asked { route, query, .. } = *asked;
     let cx = caller.cx(moment);
     let is_probe = matches!(done, Ok(Reply::Document { body }) if is_probe(route, query, body));
     let counted = traffic::sums((route, query), is_probe, done);
@@ -246,11 +261,11 @@ async fn note(
             if route.is_write() {
                 let known = failure.error.kind() != ErrorKind::NotFound;
                 let refusal = Refusal {
-                    method: request.method.as_str(),
+                    method: asked.method,
                     route: route.pattern(),
                     // An id that names nothing here is not kept: it may be another tenant's.
                     resource: known.then(|| route.resource()).flatten().and_then(ResourceId::parse),
-                    named: request.json().ok(),
+                    named: (asked.body)(),
                 };
                 drop(app.store.note_refusal(&cx, &refusal, &failure.error).await);
             }
@@ -303,8 +318,8 @@ async fn note_turned_away(app: &App, denied: &Denied, moment: &Moment) {
 }
 
 /// Entra's Test Connection asks for a random GUID that nobody has.
-fn is_probe(route: &Route, query: &str, body: &serde_json::Value) -> bool {
-    let nobody = body.get("totalResults").and_then(serde_json::Value::as_u64) == Some(0);
+fn is_probe(route: &Route, query: &str, body: &Value) -> bool {
+    let nobody = body.get("totalResults").and_then(Value::as_u64) == Some(0);
     let Ok(query) = Query::parse(query) else { return false };
     // One comparison: with two, it asks whether somebody has that manager, or a group that member.
     let parts = query.get("filter").map(|filter| filter.split('"').collect::<Vec<_>>());

@@ -56,6 +56,7 @@ pub fn plain_error(kind: ErrorKind, detail: &str) -> Response<Bytes> {
         ErrorKind::InvalidFilter
         | ErrorKind::TooMany
         | ErrorKind::Uniqueness
+        | ErrorKind::Conflict
         | ErrorKind::Mutability
         | ErrorKind::InvalidSyntax
         | ErrorKind::InvalidPath

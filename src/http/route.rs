@@ -26,8 +26,8 @@ pub(super) enum Target {
     Search(Option<Kind>),
     /// `/Me`.
     Me,
-    /// A part of the protocol that this server does not have: `/Bulk`.
-    NotImplemented,
+    /// `/Bulk`.
+    Bulk,
 }
 
 /// What is to be done.
@@ -43,6 +43,7 @@ pub(super) enum Route {
     Replace(Kind, String),
     Patch(Kind, String),
     Delete(Kind, String),
+    Bulk,
     ServiceProviderConfig,
     ResourceTypes(Option<String>),
     Schemas(Option<String>),
@@ -55,8 +56,6 @@ pub(super) enum Lost {
     NotFound,
     /// The path has other methods.
     MethodNotAllowed(&'static str),
-    /// The path is one of the RFC's, and not of this server's.
-    NotImplemented,
     /// The path is the person who calls, and nobody does.
     Nobody,
 }
@@ -68,17 +67,13 @@ impl Lost {
             Self::NotFound => {
                 let detail = format!(
                     "there is nothing at this path; the Tenant URL ends in {base_path}, and below it are /Users, /Groups, \
-                     /ServiceProviderConfig, /ResourceTypes and /Schemas"
+                     /Bulk, /ServiceProviderConfig, /ResourceTypes and /Schemas"
                 );
                 ScimError::new(ErrorKind::NotFound, detail)
             }
             Self::MethodNotAllowed(allow) => {
                 let detail = format!("this path takes {allow}");
                 ScimError::new(ErrorKind::MethodNotAllowed, detail)
-            }
-            Self::NotImplemented => {
-                let detail = "this server has no /Bulk, as /ServiceProviderConfig says";
-                ScimError::new(ErrorKind::NotImplemented, detail)
             }
             // RFC 7644 §3.11: 501 when the subject cannot be mapped to a resource.
             Self::Nobody => {
@@ -97,7 +92,6 @@ impl Route {
         let target = target(base_path, path).ok_or(Lost::NotFound)?;
         let get = *method == Method::GET;
         match target {
-            Target::NotImplemented => Err(Lost::NotImplemented),
             Target::Me => Err(Lost::Nobody),
             Target::Root if get => Ok(Self::Query),
             Target::Root => Err(Lost::MethodNotAllowed("GET")),
@@ -115,6 +109,8 @@ impl Route {
                 Method::DELETE => Ok(Self::Delete(kind, id)),
                 _ => Err(Lost::MethodNotAllowed("GET, PUT, PATCH, DELETE")),
             },
+            Target::Bulk if *method == Method::POST => Ok(Self::Bulk),
+            Target::Bulk => Err(Lost::MethodNotAllowed("POST")),
             Target::ServiceProviderConfig if get => Ok(Self::ServiceProviderConfig),
             Target::ResourceTypes(id) if get => Ok(Self::ResourceTypes(id)),
             Target::Schemas(urn) if get => Ok(Self::Schemas(urn)),
@@ -141,6 +137,7 @@ impl Route {
             Self::Search(None) => "/.search",
             Self::Search(Some(Kind::User)) => "/Users/.search",
             Self::Search(Some(Kind::Group)) => "/Groups/.search",
+            Self::Bulk => "/Bulk",
             Self::ServiceProviderConfig => "/ServiceProviderConfig",
             Self::ResourceTypes(None) => "/ResourceTypes",
             Self::ResourceTypes(Some(_)) => "/ResourceTypes/{id}",
@@ -159,6 +156,7 @@ impl Route {
             | Self::Query
             | Self::Search(_)
             | Self::Create(_)
+            | Self::Bulk
             | Self::ServiceProviderConfig
             | Self::ResourceTypes(_)
             | Self::Schemas(_) => None,
@@ -179,14 +177,22 @@ impl Route {
             Self::Query | Self::Search(None) => {
                 Kind::ALL.into_iter().map(|kind| Scope { kind, access }).collect()
             }
-            Self::ServiceProviderConfig | Self::ResourceTypes(_) | Self::Schemas(_) => Vec::new(),
+            // Each operation is asked for itself.
+            Self::Bulk
+            | Self::ServiceProviderConfig
+            | Self::ResourceTypes(_)
+            | Self::Schemas(_) => Vec::new(),
         }
     }
 
     /// Whether it would change something.
     pub(super) fn is_write(&self) -> bool {
         match self {
-            Self::Create(_) | Self::Replace(..) | Self::Patch(..) | Self::Delete(..) => true,
+            Self::Create(_)
+            | Self::Replace(..)
+            | Self::Patch(..)
+            | Self::Delete(..)
+            | Self::Bulk => true,
             Self::List(_)
             | Self::Query
             | Self::Search(_)
@@ -230,7 +236,7 @@ fn target(base_path: &str, path: &str) -> Option<Target> {
         ("Schemas", id) => Some(Target::Schemas(id)),
         (SEARCH, None) => Some(Target::Search(None)),
         ("Me", None) => Some(Target::Me),
-        ("Bulk", None) => Some(Target::NotImplemented),
+        ("Bulk", None) => Some(Target::Bulk),
         _ => None,
     }
 }

@@ -125,7 +125,11 @@ pub(super) fn sums(
         Route::List(kind) => (None, is_filtered(query).then_some(*kind)),
         // No identity provider asks so for a person.
         Route::Query | Route::Search(_) => (None, None),
-        Route::ServiceProviderConfig | Route::ResourceTypes(_) | Route::Schemas(_) => (None, None),
+        // Of a bulk request, its operations are counted.
+        Route::Bulk
+        | Route::ServiceProviderConfig
+        | Route::ResourceTypes(_)
+        | Route::Schemas(_) => (None, None),
     };
     if let Some(write) = write {
         // Who is deleted again is gone, as it was asked for.

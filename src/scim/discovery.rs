@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::catalog::{Catalog, Kind, ResourceType};
 use super::schema::Schema;
 use super::well_known;
-use crate::limits::{CURSOR_LIFE, PAGE_DEFAULT, PAGE_MAX};
+use crate::limits::{BODY_BYTES_MAX, BULK_OPERATIONS_MAX, CURSOR_LIFE, PAGE_DEFAULT, PAGE_MAX};
 
 /// Whether two groups of a tenant may have the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +21,16 @@ pub enum GroupNames {
     Free,
 }
 
-/// The body of `/ServiceProviderConfig` (RFC 7643 §5, RFC 9865 §4). `bulk` carries its two limits although it is not supported,
-/// because the RFC requires them.
+/// The body of `/ServiceProviderConfig` (RFC 7643 §5, RFC 9865 §4).
 pub fn service_provider_config(base: &str) -> Value {
     json!({
         well_known::SCHEMAS: [well_known::SERVICE_PROVIDER_CONFIG],
         "patch": { "supported": true },
-        "bulk": { "supported": false, "maxOperations": 0, "maxPayloadSize": 0 },
+        "bulk": {
+            "supported": true,
+            "maxOperations": BULK_OPERATIONS_MAX,
+            "maxPayloadSize": BODY_BYTES_MAX,
+        },
         "filter": { "supported": true, "maxResults": PAGE_MAX },
         "changePassword": { "supported": false },
         "sort": { "supported": false },
@@ -169,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_service_provider_config_says_what_this_server_does() {
-        expect![[r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],"patch":{"supported":true},"bulk":{"supported":false,"maxOperations":0,"maxPayloadSize":0},"filter":{"supported":true,"maxResults":200},"changePassword":{"supported":false},"sort":{"supported":false},"etag":{"supported":true},"pagination":{"cursor":true,"index":true,"defaultPaginationMethod":"index","defaultPageSize":100,"maxPageSize":200,"cursorTimeout":3600},"authenticationSchemes":[{"type":"oauthbearertoken","name":"Bearer token","description":"A token issued for this tenant, in the header Authorization: Bearer.","specUri":"https://www.rfc-editor.org/rfc/rfc6750","primary":true}],"meta":{"resourceType":"ServiceProviderConfig","location":"https://scim.example.com/v2/ServiceProviderConfig"}}"#]].assert_eq(&service_provider_config(BASE).to_string());
+        expect![[r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],"patch":{"supported":true},"bulk":{"supported":true,"maxOperations":200,"maxPayloadSize":524288},"filter":{"supported":true,"maxResults":200},"changePassword":{"supported":false},"sort":{"supported":false},"etag":{"supported":true},"pagination":{"cursor":true,"index":true,"defaultPaginationMethod":"index","defaultPageSize":100,"maxPageSize":200,"cursorTimeout":3600},"authenticationSchemes":[{"type":"oauthbearertoken","name":"Bearer token","description":"A token issued for this tenant, in the header Authorization: Bearer.","specUri":"https://www.rfc-editor.org/rfc/rfc6750","primary":true}],"meta":{"resourceType":"ServiceProviderConfig","location":"https://scim.example.com/v2/ServiceProviderConfig"}}"#]].assert_eq(&service_provider_config(BASE).to_string());
     }
 
     #[test]

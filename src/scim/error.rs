@@ -16,6 +16,8 @@ pub enum ErrorKind {
     TooMany,
     /// 409: another resource has that unique value.
     Uniqueness,
+    /// 409: an operation of a bulk request refers to what is not there.
+    Conflict,
     /// 400: the attribute cannot be changed.
     Mutability,
     /// 400: the body is not JSON, or not of the form that the operation needs.
@@ -74,7 +76,7 @@ impl ErrorKind {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::Uniqueness => 409,
+            Self::Uniqueness | Self::Conflict => 409,
             Self::PreconditionFailed => 412,
             Self::PayloadTooLarge => 413,
             Self::UnsupportedMediaType => 415,
@@ -99,7 +101,8 @@ impl ErrorKind {
             Self::InvalidCursor => Some("invalidCursor"),
             Self::ExpiredCursor => Some("expiredCursor"),
             Self::InvalidCount => Some("invalidCount"),
-            Self::Unauthorized
+            Self::Conflict
+            | Self::Unauthorized
             | Self::Forbidden
             | Self::NotFound
             | Self::MethodNotAllowed

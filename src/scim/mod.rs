@@ -3,6 +3,7 @@
 //! No async, no IO, no clock, no randomness, no environment, no HTTP or AWS types. Everything is total: bad input is
 //! a [`error::ScimError`], never a panic.
 
+pub mod bulk;
 pub mod catalog;
 pub mod coerce;
 pub mod column;

@@ -59,7 +59,7 @@ directories! {
     jumpcloud: 4,
     onelogin: 5,
     rippling: 2,
-    rfc: 31,
+    rfc: 34,
 }
 
 /// How often, and how far apart, a deployed endpoint is asked again for an `externalId`.

@@ -65,7 +65,7 @@ async fn told(app: &App) -> Vec<Delivered> {
 }
 
 /// As [`told`], without the cursors.
-async fn items(app: &App) -> Vec<Value> {
+pub(crate) async fn items(app: &App) -> Vec<Value> {
     told(app).await.into_iter().map(|told| Value::Object(told.change.attributes)).collect()
 }
 

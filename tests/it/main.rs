@@ -20,6 +20,7 @@
 mod app;
 mod bad_input;
 mod brake;
+mod bulk;
 mod check;
 mod cli;
 mod cost;

@@ -49,13 +49,19 @@ fn requests(
     ] {
         let (read, write) = (Access::Read, Access::Write);
         let scope = |access| Some(Scope { kind, access });
+        let mut changed = body.clone();
+        for name in ["userName", "displayName"] {
+            if let Some(Value::String(text)) = changed.get_mut(name) {
+                text.push_str(" changed");
+            }
+        }
         all.extend([
             ("GET", path.to_owned(), Value::Null, scope(read)),
             ("GET", format!("{path}?filter=externalId+eq+%22nobody%22"), Value::Null, scope(read)),
             ("POST", format!("{path}/.search"), json!({ "schemas": [SEARCH] }), scope(read)),
             ("GET", format!("{path}/{id}"), Value::Null, scope(read)),
             ("POST", path.to_owned(), body.clone(), scope(write)),
-            ("PUT", format!("{path}/{id}"), body, scope(write)),
+            ("PUT", format!("{path}/{id}"), changed, scope(write)),
             ("PATCH", format!("{path}/{id}"), patch.clone(), scope(write)),
             // The last one: nobody is there behind it.
             ("DELETE", format!("{path}/{id}"), Value::Null, scope(write)),
