@@ -97,6 +97,9 @@ pub const CURSOR_LIFE: Duration = Duration::from_hours(1);
 /// Most resources that a filter without a key reads before it gives up with 400 `tooMany`.
 pub const SCANNED_MAX: usize = 10_000;
 
+/// Most resources that a list is sorted with. Each page of it reads them all; beyond it 400 `tooMany`.
+pub const SORTED_MAX: usize = 5_000;
+
 /// Most members that one answer carries, about 170 bytes each of the 6 MB that Lambda returns; beyond it 400 `tooMany` (ask with `excludedAttributes=members`).
 pub const MEMBERS_READ_MAX: usize = 30_000;
 

@@ -134,6 +134,8 @@ impl Query {
         let text = |name| self.get(name).map(ToOwned::to_owned);
         Ok(SearchRequest {
             filter: self.filter()?,
+            sort_by: text("sortBy"),
+            sort_order: text("sortOrder"),
             start_index: text("startIndex"),
             count: text("count"),
             cursor: self.first("cursor").map(ToOwned::to_owned),

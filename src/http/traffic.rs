@@ -123,10 +123,10 @@ pub(super) fn sums(
         Route::Delete(..) => (Some(Write::Delete), None),
         Route::Read(kind, _) => (None, Some(*kind)),
         Route::List(kind) => (None, is_filtered(query).then_some(*kind)),
-        // No identity provider asks so for a person.
-        Route::Query | Route::Search(_) => (None, None),
-        // Of a bulk request, its operations are counted.
-        Route::Bulk
+        // No identity provider looks for a person in one of the first two ways; of a bulk request, its operations are counted.
+        Route::Query
+        | Route::Search(_)
+        | Route::Bulk
         | Route::ServiceProviderConfig
         | Route::ResourceTypes(_)
         | Route::Schemas(_) => (None, None),

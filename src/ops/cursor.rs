@@ -35,7 +35,7 @@ pub(super) struct Position {
 
 /// What a cursor is good for: these kinds, this filter, this order.
 fn bound_to<'a>(call: &'a Call<'_>, kinds: &'a [Kind], asked: &'a SearchRequest) -> Vec<&'a [u8]> {
-    let texts = [&asked.filter];
+    let texts = [&asked.filter, &asked.sort_by, &asked.sort_order];
     // Absent and empty are not the same.
     let texts = texts.into_iter().flat_map(|text| {
         let given: &[u8] = if text.is_some() { b"+" } else { b"-" };

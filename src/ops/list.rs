@@ -1,12 +1,13 @@
 //! GET of a list, of one kind or, at the root, of all, and POST to `/.search`, which asks the same (RFC 7644 §3.4.2,
 //! §3.4.2.1, §3.4.3), by index or by cursor (RFC 9865).
 //!
-//! Order is creation in every list, one kind behind the other; totals are exact, and a filter that cannot be answered
+//! Order is creation, one kind behind the other, unless another one is asked for, for which the whole list is read; totals are exact, and a filter that cannot be answered
 //! within bounds is refused: never ignored, never the whole list.
 
 use super::cursor::{self, Position};
 use super::matching::{Part, matching, parts};
 use super::represent::{Memberships, represent};
+use super::sorted::Order;
 use super::{Call, Failure, Reply};
 use crate::limits::START_INDEX_MAX;
 use crate::scim::catalog::{Kind, ResourceType};
@@ -17,12 +18,13 @@ use crate::store::list::Stretch;
 
 /// What an answer shows of a list.
 #[derive(Debug, Default)]
-struct Shown {
+pub(super) struct Shown {
     /// How long the list is.
-    total: usize,
-    resources: Vec<Resource>,
+    pub(super) total: usize,
+    /// The page.
+    pub(super) resources: Vec<Resource>,
     /// Where the next page begins, when there is one.
-    next: Option<Position>,
+    pub(super) next: Option<Position>,
 }
 
 /// A page of the resources of these kinds that match the filter, of all when there is none.
@@ -37,16 +39,29 @@ pub async fn list(
     let search = asked.read()?;
     let types: Vec<&ResourceType> = kinds.iter().map(|kind| call.resource_type(*kind)).collect();
     let parts = parts(kinds, &types, search.filter.as_ref())?;
+    let order = match &search.sort {
+        None => None,
+        Some(sort) => Some(Order { order: sort.order(), sorters: sort.bind(&types)? }),
+    };
+    // Who asks for the total alone sees no order.
+    let order = order.filter(|_| search.window.count() > 0);
     let body = match &search.window {
         Window::Index(page) => {
-            let shown = by_index(call, &parts, *page).await?;
+            let shown = match &order {
+                None => by_index(call, &parts, *page).await?,
+                Some(order) => order.index(call, &parts, *page).await?,
+            };
             let bodies = bodies(call, &shown.resources).await?;
             list::response(shown.total, page.start_index(), bodies)
         }
         Window::Cursor { after, count } => {
             let bound = (kinds, asked, *count);
             let after = after.as_deref().map(|after| cursor::read(call, bound, after));
-            let shown = by_cursor(call, &parts, after.transpose()?, *count).await?;
+            let after = after.transpose()?;
+            let shown = match &order {
+                None => by_cursor(call, &parts, after, *count).await?,
+                Some(order) => order.cursor(call, &parts, after, *count).await?,
+            };
             let bodies = bodies(call, &shown.resources).await?;
             let next = shown.next.map(|next| cursor::write(call, bound, &next));
             list::cursor_response(shown.total, next, bodies)

@@ -7,13 +7,13 @@ use serde_json::{Map, Value};
 
 use super::represent::{Memberships, group_entry, insert, member_entry};
 use super::{Call, Failure};
-use crate::limits::{PAIRS_LOOKED_UP_MAX, WHOLE_LOOKED_UP_MAX};
+use crate::limits::{PAIRS_LOOKED_UP_MAX, SORTED_MAX, WHOLE_LOOKED_UP_MAX};
 use crate::scim::catalog::{Kind, ResourceType};
 use crate::scim::error::{ErrorKind, ScimError};
 use crate::scim::filter::{Bound, Filter, Usage};
 use crate::scim::fold::fold;
 use crate::scim::resource::{Resource, ResourceId};
-use crate::store::plan::plan;
+use crate::store::plan::{Plan, plan};
 
 /// What of a kind is asked for.
 #[derive(Debug)]
@@ -38,6 +38,36 @@ pub(super) fn parts<'a>(
         Ok((*kind, part))
     };
     kinds.iter().zip(types).map(part).collect()
+}
+
+/// The resources of a kind, in order of creation, each with `told` of its representation, when there are no more than can be
+/// sorted.
+pub(super) async fn everything<T>(
+    call: &Call<'_>,
+    kind: Kind,
+    told: impl Fn(&Map<String, Value>) -> T,
+) -> Result<Vec<(Resource, T)>, Failure> {
+    let (cx, resource_type) = (call.cx(), call.resource_type(kind));
+    // Not to be read in vain.
+    if call.store.count(&cx, kind).await? > SORTED_MAX {
+        return Err(too_many_to_sort());
+    }
+    let mut all = call.store.candidates(&cx, kind, &Plan::Everything).await?;
+    all.sort_by_key(|resource| resource.id);
+    let with = |resource: Resource| {
+        let told = told(&resource.to_value(resource_type, call.base));
+        (resource, told)
+    };
+    Ok(all.into_iter().map(with).collect())
+}
+
+/// The refusal to sort a list that is too long for it.
+pub(super) fn too_many_to_sort() -> Failure {
+    let detail = format!(
+        "sortBy: a list is sorted with up to {SORTED_MAX} resources, and this one has more; narrow it with a filter, or leave \
+         sortBy out and take it in order of creation"
+    );
+    ScimError::new(ErrorKind::TooMany, detail).into()
 }
 
 /// The resources of a kind that match a filter, in order of creation, each with `told` of its representation.

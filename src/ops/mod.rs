@@ -17,6 +17,7 @@ mod cursor;
 mod matching;
 mod memberships;
 mod represent;
+mod sorted;
 
 use std::error::Error;
 

@@ -33,7 +33,7 @@ pub fn service_provider_config(base: &str) -> Value {
         },
         "filter": { "supported": true, "maxResults": PAGE_MAX },
         "changePassword": { "supported": false },
-        "sort": { "supported": false },
+        "sort": { "supported": true },
         "etag": { "supported": true },
         "pagination": {
             "cursor": true,
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_service_provider_config_says_what_this_server_does() {
-        expect![[r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],"patch":{"supported":true},"bulk":{"supported":true,"maxOperations":200,"maxPayloadSize":524288},"filter":{"supported":true,"maxResults":200},"changePassword":{"supported":false},"sort":{"supported":false},"etag":{"supported":true},"pagination":{"cursor":true,"index":true,"defaultPaginationMethod":"index","defaultPageSize":100,"maxPageSize":200,"cursorTimeout":3600},"authenticationSchemes":[{"type":"oauthbearertoken","name":"Bearer token","description":"A token issued for this tenant, in the header Authorization: Bearer.","specUri":"https://www.rfc-editor.org/rfc/rfc6750","primary":true}],"meta":{"resourceType":"ServiceProviderConfig","location":"https://scim.example.com/v2/ServiceProviderConfig"}}"#]].assert_eq(&service_provider_config(BASE).to_string());
+        expect![[r#"{"schemas":["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],"patch":{"supported":true},"bulk":{"supported":true,"maxOperations":200,"maxPayloadSize":524288},"filter":{"supported":true,"maxResults":200},"changePassword":{"supported":false},"sort":{"supported":true},"etag":{"supported":true},"pagination":{"cursor":true,"index":true,"defaultPaginationMethod":"index","defaultPageSize":100,"maxPageSize":200,"cursorTimeout":3600},"authenticationSchemes":[{"type":"oauthbearertoken","name":"Bearer token","description":"A token issued for this tenant, in the header Authorization: Bearer.","specUri":"https://www.rfc-editor.org/rfc/rfc6750","primary":true}],"meta":{"resourceType":"ServiceProviderConfig","location":"https://scim.example.com/v2/ServiceProviderConfig"}}"#]].assert_eq(&service_provider_config(BASE).to_string());
     }
 
     #[test]

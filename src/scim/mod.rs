@@ -22,6 +22,7 @@ pub mod project;
 pub mod resource;
 pub mod schema;
 pub mod search;
+pub mod sort;
 pub mod validate;
 pub mod well_known;
 

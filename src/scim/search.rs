@@ -9,6 +9,7 @@ use super::coerce;
 use super::error::{ErrorKind, ScimError, json_type};
 use super::filter::Filter;
 use super::list::{self, Page};
+use super::sort::Sort;
 use super::well_known;
 
 /// The parameters as text, as they were sent. Empty ones count as absent, but for the filter, which is never ignored, and
@@ -21,6 +22,10 @@ pub struct SearchRequest {
     pub excluded: Option<String>,
     /// `filter`.
     pub filter: Option<String>,
+    /// `sortBy`.
+    pub sort_by: Option<String>,
+    /// `sortOrder`.
+    pub sort_order: Option<String>,
     /// `startIndex`.
     pub start_index: Option<String>,
     /// `count`.
@@ -34,6 +39,8 @@ pub struct SearchRequest {
 pub struct Search {
     /// What has to hold of each resource.
     pub filter: Option<Filter>,
+    /// In which order; in that of creation, unless it is given.
+    pub sort: Option<Sort>,
     /// Which part of the list.
     pub window: Window,
 }
@@ -52,6 +59,16 @@ pub enum Window {
     },
 }
 
+impl Window {
+    /// The size of the page.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Index(page) => page.count(),
+            Self::Cursor { count, .. } => *count,
+        }
+    }
+}
+
 impl SearchRequest {
     /// Reads the body of a POST to `/.search`. Members that this server does not know are ignored, as they are in a query.
     ///
@@ -68,6 +85,8 @@ impl SearchRequest {
             attributes: names(members, "attributes")?,
             excluded: names(members, "excludedAttributes")?,
             filter: text(members, "filter", ErrorKind::InvalidFilter)?,
+            sort_by: text(members, "sortBy", ErrorKind::InvalidValue)?,
+            sort_order: text(members, "sortOrder", ErrorKind::InvalidValue)?,
             start_index: number(members, "startIndex")?,
             count: number(members, "count")?,
             cursor: text(members, "cursor", ErrorKind::InvalidCursor)?,
@@ -77,10 +96,11 @@ impl SearchRequest {
     /// What it means.
     ///
     /// # Errors
-    /// 400 `invalidFilter` for a filter that is none, `invalidValue` for a number that is none (`invalidCount` for the size
+    /// 400 `invalidFilter` for a filter that is none, `invalidValue` for a number or an order that is none (`invalidCount` for the size
     /// of a page with a cursor), and for two ways of paging at once.
     pub fn read(&self) -> Result<Search, ScimError> {
-        Ok(Search { window: self.window()?, filter: self.filter()? })
+        let sort = Sort::parse(self.sort_by.as_deref(), self.sort_order.as_deref())?;
+        Ok(Search { window: self.window()?, filter: self.filter()?, sort })
     }
 
     fn window(&self) -> Result<Window, ScimError> {
@@ -173,6 +193,8 @@ mod tests {
             "attributes": ["userName", "name.givenName"],
             "excludedAttributes": null,
             "FILTER": "userName sw \"a\"",
+            "sortBy": "name.familyName",
+            "sortOrder": "descending",
             "startIndex": 3,
             "count": -1,
             "trace": {"any": "thing"},
@@ -182,6 +204,8 @@ mod tests {
             attributes: Some("userName,name.givenName".to_owned()),
             excluded: None,
             filter: Some("userName sw \"a\"".to_owned()),
+            sort_by: Some("name.familyName".to_owned()),
+            sort_order: Some("descending".to_owned()),
             start_index: Some("3".to_owned()),
             count: Some("-1".to_owned()),
             cursor: None,
@@ -218,6 +242,8 @@ mod tests {
             json!({"attributes": "userName"}),
             json!({"attributes": ["userName", 7]}),
             json!({"excludedAttributes": {}}),
+            json!({"sortBy": ["userName"]}),
+            json!({"sortBy": "userName", "sortOrder": "up"}),
             json!({"cursor": 7}),
             json!({"cursor": "", "startIndex": 1}),
             json!({"cursor": "", "count": 1.5}),

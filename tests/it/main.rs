@@ -48,6 +48,7 @@ mod resync;
 mod scopes;
 mod setup;
 mod simulate;
+mod sorting;
 mod stage;
 mod template;
 mod tenancy;

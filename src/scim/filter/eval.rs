@@ -128,7 +128,7 @@ fn related(text: &str, relation: Relation, wanted: &str) -> bool {
 }
 
 /// How two numbers are ordered: exactly when both are whole.
-fn number_order(left: &Number, right: &Number) -> Option<Ordering> {
+pub(in crate::scim) fn number_order(left: &Number, right: &Number) -> Option<Ordering> {
     match (whole(left), whole(right)) {
         (Some(left), Some(right)) => Some(left.cmp(&right)),
         (Some(_) | None, _) => left.as_f64()?.partial_cmp(&right.as_f64()?),

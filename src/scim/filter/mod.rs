@@ -17,7 +17,7 @@ use serde_json::{Number, Value};
 
 pub use access::{Equality, Usage};
 pub use bind::Bound;
-pub(in crate::scim) use eval::matches_element;
+pub(in crate::scim) use eval::{matches_element, number_order};
 pub(in crate::scim) use parse::{parse_value_filter, split_value_path};
 
 use super::catalog::ResourceType;
