@@ -1,5 +1,5 @@
 # Shortcuts: each target is a plain cargo or sam line, and this is the list of them.
-.PHONY: help run demo picture test t expect exchanges soak load bench bench-cold fmt lint doc tidy build deploy ci
+.PHONY: help run demo picture test t expect exchanges soak load scale storm bench bench-cold fmt lint doc tidy build deploy ci
 
 help: ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ soak: ## 25 requests a second on the Lambda binary for an hour, or for S seconds
 
 load: ## Measure how fast the local server answers: requests/s at 1, 8 and 32 at once
 	cargo run --profile fast -- load
+
+scale: ## Time operations in a tenant of N people beside one of 1,000: make scale N=1000000
+	cargo run --release -- load --tenant-size $(or $(N),20000) --data target/scale
+
+storm: ## Measure what a tenant notices of another one's storm
+	cargo run --release -- load --storm
 
 bench: ## Time and allocations of the core on Entra's bodies
 	cargo bench --bench core

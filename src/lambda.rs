@@ -15,7 +15,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{COOKIE, HOST};
+use http::header::{ACCEPT_ENCODING, COOKIE, HOST};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -119,7 +119,11 @@ fn request(
     let method = method
         .and_then(|method| Method::from_bytes(method.as_bytes()).ok())
         .ok_or("The request has no method, or one that HTTP does not allow.")?;
-    let headers = headers(&event);
+    let mut headers = headers(&event);
+    if matches!(entry, Entry::V1Rest) {
+        // It returns base64 as text, unless its owner has named media types that are binary.
+        headers.remove(ACCEPT_ENCODING);
+    }
     let place = Place::find(entry, context, &headers, path.unwrap_or("/"));
     Ok(Request {
         method,

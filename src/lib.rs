@@ -38,6 +38,8 @@ pub mod ops;
 pub mod portal;
 #[cfg(feature = "portal")]
 pub mod saml;
+#[cfg(feature = "cli")]
+pub mod scale;
 pub mod scim;
 pub mod sdk;
 #[cfg(feature = "cli")]

@@ -100,8 +100,23 @@ pub const SCANNED_MAX: usize = 10_000;
 /// Most resources that a list is sorted with. Each page of it reads them all; beyond it 400 `tooMany`.
 pub const SORTED_MAX: usize = 5_000;
 
-/// Most members that one answer carries, about 170 bytes each of the 6 MB that Lambda returns; beyond it 400 `tooMany` (ask with `excludedAttributes=members`).
+/// Most members that one answer carries as it is, about 190 bytes each of the 6 MB that Lambda returns; beyond it 400
+/// `tooMany` (ask with `excludedAttributes=members`, or for pages).
 pub const MEMBERS_READ_MAX: usize = 30_000;
+
+/// Most members that one answer carries to a client that takes gzip, about 40 bytes each of the 6 MB, base64 included. What
+/// limits it is the memory and the time that a function of 256 MB needs to read and write them.
+pub const MEMBERS_COMPRESSED_MAX: usize = 100_000;
+
+/// Most members of a group that are counted for a page of them: about 25 queries for the first page.
+pub const MEMBERS_PAGED_MAX: usize = 200_000;
+
+/// Ends of pages of groups that one process remembers, about 100 bytes each.
+pub const PLACES_KEPT: usize = 256;
+
+/// Bytes of an answer from which on it is compressed for who takes gzip. What Entra asks for is far smaller, and costs no
+/// time for it; a page of 200 people is about as large.
+pub const COMPRESSED_FROM_BYTES: usize = 256 * 1024;
 
 /// Most pairs of group and member that a filter looks up: 200 batches of 100 keys.
 pub const PAIRS_LOOKED_UP_MAX: usize = 20_000;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Host;
 use super::output::{CliError, Output, counted, table};
+use super::scale::{self, ScaleArguments};
 use super::simulate::{Progress, TOKEN_VARIABLE};
 use crate::simulate::{Embedded, Endpoint, Figures, Lap, Left, Load, LoadPlan};
 
@@ -49,6 +50,9 @@ pub(super) struct LoadArguments {
     /// Take a tenant that is not empty
     #[arg(long, requires = "url")]
     into_live: bool,
+
+    #[command(flatten)]
+    scale: ScaleArguments,
 }
 
 fn concurrency(text: &str) -> Result<usize, String> {
@@ -62,6 +66,9 @@ pub(super) async fn run(
     host: &Host,
     out: &mut Output,
 ) -> Result<ExitCode, CliError> {
+    if let Some(code) = scale::run(&arguments.scale, host, out).await? {
+        return Ok(code);
+    }
     let (embedded, endpoint) = if let Some(url) = &arguments.url {
         let token = arguments.token.clone().or_else(|| host.variable(TOKEN_VARIABLE));
         let token = token.ok_or_else(|| {

@@ -27,6 +27,7 @@ mod portal;
 mod probe;
 mod resync;
 mod saml;
+mod scale;
 mod serve;
 mod simulate;
 mod site;

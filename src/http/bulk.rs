@@ -8,7 +8,7 @@ use super::respond::{Asked, lacks, missing, note};
 use super::route::{Lost, Route};
 use super::{App, Request};
 use crate::auth::Caller;
-use crate::limits::BULK_TIME_MAX;
+use crate::limits::{BULK_TIME_MAX, MEMBERS_READ_MAX};
 use crate::moment::Moment;
 use crate::ops::{self, Call, Failure, Preconditions, Reply};
 use crate::scim::bulk::{Bulk, Done, Step};
@@ -85,7 +85,7 @@ async fn operation(
     }
     let preconditions = Preconditions { if_match: step.version.clone(), if_none_match: None };
     let call =
-        Call { caller, store: &app.store, moment, base, preconditions: &preconditions, projection };
+        Call { caller, store: &app.store, moment, base, preconditions: &preconditions, projection, members_max: MEMBERS_READ_MAX };
     let done = match &route {
         Route::Create(kind) => ops::create::create(&call, *kind, &step.data).await,
         Route::Replace(kind, id) => ops::replace::replace(&call, *kind, id, &step.data).await,

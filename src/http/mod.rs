@@ -7,6 +7,7 @@
 
 mod activity;
 mod bulk;
+mod compress;
 mod request;
 mod respond;
 mod response;
@@ -104,6 +105,8 @@ pub async fn handle_at(
     let answered = Box::pin(respond::respond(app, &request, &moment, &mut line));
     let answered = AssertUnwindSafe(answered);
     let answered = in_time(answered.catch_unwind(), &moment, edge.patience).await;
+    let answered =
+        answered.map(|answered| answered.map(|response| compress::answer(&request, response)));
     let response = match answered {
         Some(Ok(response)) if (edge.takes)(&response) => response,
         Some(Ok(_)) => respond::fail(too_large(), &mut line),
@@ -141,8 +144,8 @@ fn too_late() -> Failure {
 }
 
 fn too_large() -> Failure {
-    let detail = "the answer is larger than AWS Lambda can return (6 MB); ask for fewer resources with count, or for fewer \
-                  attributes, for example with excludedAttributes=members";
+    let detail = "the answer is larger than AWS Lambda can return (6 MB); ask for fewer resources with count, for fewer \
+                  attributes, for example with excludedAttributes=members, or send Accept-Encoding: gzip";
     ScimError::new(ErrorKind::TooMany, detail).into()
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::activity::{Seen, attributes};
 use super::request::Query;
 use super::route::{Lost, Route, unglue};
-use super::{App, Request, response, traffic};
+use super::{App, Request, compress, response, traffic};
 use crate::auth::{Caller, Denied};
 use crate::limits::RETRY_DEADLINE;
 use crate::moment::Moment;
@@ -208,6 +208,7 @@ async fn dispatch(
         base: &base,
         preconditions: &preconditions,
         projection: &projection,
+        members_max: compress::members_max(request),
     };
     match route {
         Route::List(kind) | Route::Search(Some(kind)) => {

@@ -77,6 +77,16 @@ impl Engine {
         config.http_client(self.in_process.client()).build()
     }
 
+    /// From now on SQLite does not wait for the disk: for data that nobody would miss.
+    pub(super) fn hasten(&self) -> Result<(), LocalError> {
+        self.in_process.hasten().map_err(|error| LocalError::new(error.to_string()))
+    }
+
+    /// From now on each call from within this process that is about that tenant's items is throttled, or none.
+    pub(super) fn throttle(&self, tenant: Option<&str>) {
+        self.in_process.throttle(tenant);
+    }
+
     /// Lets running requests finish and closes the file.
     pub async fn stop(mut self) {
         self.in_process.stop();

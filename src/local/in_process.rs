@@ -43,6 +43,8 @@ pub(super) struct InProcess(Arc<Shared>);
 struct Shared {
     database: RwLock<Option<Database>>,
     tokens: Mutex<Tokens>,
+    /// What stands in the calls that are throttled.
+    throttled: RwLock<Option<String>>,
 }
 
 impl fmt::Debug for InProcess {
@@ -54,7 +56,25 @@ impl fmt::Debug for InProcess {
 impl InProcess {
     pub(super) fn new(database: Database) -> Self {
         let (database, tokens) = (RwLock::new(Some(database)), Mutex::default());
-        Self(Arc::new(Shared { database, tokens }))
+        Self(Arc::new(Shared { database, tokens, throttled: RwLock::default() }))
+    }
+
+    /// Has SQLite not wait for the disk.
+    pub(super) fn hasten(&self) -> Result<(), dynoxide::DynoxideError> {
+        let database = self.0.database.read().unwrap_or_else(PoisonError::into_inner).clone();
+        database.map_or(Ok(()), |database| database.enable_bulk_loading())
+    }
+
+    /// Has each call throttled that is about that tenant's items, or none.
+    pub(super) fn throttle(&self, tenant: Option<&str>) {
+        let value = tenant.map(|tenant| format!("{{\"S\":\"{tenant}\"}}"));
+        *self.0.throttled.write().unwrap_or_else(PoisonError::into_inner) = value;
+    }
+
+    fn is_throttled(&self, body: &[u8]) -> bool {
+        let throttled = self.0.throttled.read().unwrap_or_else(PoisonError::into_inner);
+        let is_in = |text: &String| body.windows(text.len()).any(|part| part == text.as_bytes());
+        throttled.as_ref().is_some_and(is_in)
     }
 
     /// As the SDK wants it.
@@ -75,7 +95,11 @@ impl InProcess {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default();
         let body = request.body().bytes().unwrap_or_default();
-        let (status, text) = self.run(&database, operation, body);
+        let (status, text) = if self.is_throttled(body) {
+            refused("ProvisionedThroughputExceededException", "throttled by the benchmark")
+        } else {
+            self.run(&database, operation, body)
+        };
         let status =
             status.try_into().map_err(|error| ConnectorError::other(Box::new(error), None));
         let mut response = HttpResponse::new(status?, text.into());

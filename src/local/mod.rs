@@ -1,6 +1,7 @@
 //! The server on a developer's machine: the embedded DynamoDB-compatible engine in this process, a tenant or more with a
 //! token each, and a loopback socket in front of the same `http::handle` that the Lambda runs.
 
+mod direct;
 mod engine;
 mod in_process;
 mod request_line;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+pub use direct::Direct;
 pub use engine::{Engine, sdk_config};
 pub use serve::Server;
 

@@ -15,6 +15,7 @@ use crate::scim::list::{self, Page};
 use crate::scim::resource::{Resource, ResourceId};
 use crate::scim::search::{SearchRequest, Window};
 use crate::store::list::Stretch;
+use crate::store::plan::{Plan, plan};
 
 /// What an answer shows of a list.
 #[derive(Debug, Default)]
@@ -76,7 +77,7 @@ async fn bodies(
     resources: &[Resource],
 ) -> Result<Vec<serde_json::Value>, Failure> {
     let mut bodies = Vec::with_capacity(resources.len());
-    let mut memberships = Memberships::new();
+    let mut memberships = Memberships::new(call);
     for resource in resources {
         bodies.push(represent(call, &mut memberships, resource).await?);
     }
@@ -119,6 +120,11 @@ async fn slice(
             Ok((total, call.store.page(&cx, kind, skipped, count).await?))
         }
         Part::Matching(filter) => {
+            let plan = plan(call.resource_type(kind), call.caller.settings(), filter);
+            if let (Plan::Group(group), true) = (&plan, filter.is_one_equality()) {
+                // A group of any size: only the page is read.
+                return Ok(call.store.members_page(&cx, (*group, kind), (skipped, count)).await?);
+            }
             let matching = matching(call, kind, filter, |_| ()).await?;
             let total = matching.len();
             let shown = matching.into_iter().skip(skipped).take(count);

@@ -123,7 +123,7 @@ async fn named(
     ids: &[ResourceId],
 ) -> Result<Entries, Failure> {
     let cx = call.cx();
-    let sweeping = Memberships::new().sweeping(call).await?;
+    let sweeping = Memberships::new(call).sweeping(call).await?;
     let pairs = candidates.iter().flat_map(|candidate| {
         ids.iter().map(|id| match kind {
             Kind::Group => (candidate.id, *id),
@@ -166,7 +166,7 @@ async fn whole(
     if candidates.len() > WHOLE_LOOKED_UP_MAX {
         return Err(too_many(name));
     }
-    let mut memberships = Memberships::new();
+    let mut memberships = Memberships::new(call);
     let mut entries = Entries::new();
     for candidate in candidates {
         let of = match kind {

@@ -49,6 +49,8 @@ pub struct Call<'a> {
     pub preconditions: &'a Preconditions,
     /// Which attributes the answer has.
     pub projection: &'a Projection,
+    /// How many memberships the answer can carry.
+    pub members_max: usize,
 }
 
 impl<'a> Call<'a> {

@@ -17,6 +17,6 @@ pub async fn read(call: &Call<'_>, kind: Kind, id: &str) -> Result<Reply, Failur
         return Ok(Reply::NotModified { version: resource.version });
     }
     let location = resource.location(call.resource_type(kind), call.base);
-    let body = represent::represent(call, &mut Memberships::new(), &resource).await?;
+    let body = represent::represent(call, &mut Memberships::new(call), &resource).await?;
     Ok(Reply::Resource { body, location, version: resource.version })
 }

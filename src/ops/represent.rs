@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Call, Failure, Reply};
-use crate::limits::MEMBERS_READ_MAX;
+use crate::limits::{MEMBERS_COMPRESSED_MAX, MEMBERS_READ_MAX};
 use crate::scim::catalog::Kind;
 use crate::scim::error::{ErrorKind, ScimError};
 use crate::scim::resource::{self, Resource, ResourceId};
@@ -22,8 +22,8 @@ pub(super) struct Memberships {
 
 impl Memberships {
     /// For one answer.
-    pub(super) fn new() -> Self {
-        Self { sweeping: None, left: MEMBERS_READ_MAX }
+    pub(super) fn new(call: &Call<'_>) -> Self {
+        Self { sweeping: None, left: call.members_max }
     }
 
     /// What is being swept, as of the first look.
@@ -44,7 +44,7 @@ impl Memberships {
     ) -> Result<Vec<Value>, Failure> {
         let sweeping = self.sweeping(call).await?;
         let members = call.store.members(&call.cx(), &sweeping, group, self.left).await?;
-        let members = members.ok_or_else(too_many)?;
+        let members = members.ok_or_else(|| too_many(call, Kind::Group, group))?;
         self.left = self.left.saturating_sub(members.len());
         Ok(members.iter().map(|member| member_entry(call, member)).collect())
     }
@@ -56,8 +56,10 @@ impl Memberships {
         member: ResourceId,
     ) -> Result<Vec<Value>, Failure> {
         let (cx, sweeping) = (call.cx(), self.sweeping(call).await?);
-        let ids = call.store.groups_of(&cx, &sweeping, member, self.left).await?;
-        let ids = ids.ok_or_else(too_many)?;
+        // Each of them is read.
+        let most = self.left.min(MEMBERS_READ_MAX);
+        let ids = call.store.groups_of(&cx, &sweeping, member, most).await?;
+        let ids = ids.ok_or_else(|| too_many(call, Kind::User, member))?;
         self.left = self.left.saturating_sub(ids.len());
         let groups = call.store.get_many(&cx, Kind::Group, &ids).await?;
         Ok(groups.iter().map(|group| group_entry(call, group)).collect())
@@ -89,7 +91,7 @@ pub(super) async fn represent(
 /// The representation of what was just written. The write stands, so where its memberships cannot be shown (there are
 /// too many, or the store fails now) the answer is without them and no error.
 pub(super) async fn represent_written(call: &Call<'_>, resource: &Resource) -> Value {
-    if let Ok(body) = represent(call, &mut Memberships::new(), resource).await {
+    if let Ok(body) = represent(call, &mut Memberships::new(call), resource).await {
         return body;
     }
     let resource_type = call.resource_type(resource.kind);
@@ -148,10 +150,20 @@ pub(super) fn insert(whole: &mut Map<String, Value>, name: &str, entries: Vec<Va
     }
 }
 
-fn too_many() -> ScimError {
-    let detail = format!(
-        "the answer would show more than {MEMBERS_READ_MAX} memberships; ask with excludedAttributes=members, or with a \
-         smaller count"
+/// The refusal of an answer with too many memberships, which says where they can be read page by page.
+fn too_many(call: &Call<'_>, kind: Kind, id: ResourceId) -> ScimError {
+    let (own, other, there, most) = match kind {
+        Kind::Group => (well_known::MEMBERS, "Users", well_known::GROUPS, call.members_max),
+        Kind::User => (well_known::GROUPS, "Groups", well_known::MEMBERS, MEMBERS_READ_MAX),
+    };
+    let mut detail = format!(
+        "the answer would show more than {most} memberships; read them in pages, with GET /{other}?filter={there}.value eq \"{id}\" \
+         and startIndex and count, or leave them out, with excludedAttributes={own}"
     );
+    if kind == Kind::Group && most < MEMBERS_COMPRESSED_MAX {
+        detail = format!(
+            "{detail}; to a client that sends Accept-Encoding: gzip, one answer shows {MEMBERS_COMPRESSED_MAX}"
+        );
+    }
     ScimError::new(ErrorKind::TooMany, detail)
 }

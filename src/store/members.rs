@@ -10,11 +10,11 @@ use std::collections::HashSet;
 use super::brake::Form;
 use super::item::{bare, key_of, text};
 use super::journal::{Entry, Event};
-use super::keys::{self, Key};
+use super::keys::Key;
 use super::read::by_key;
 use super::resources::{NAME, Step, name_field};
 use super::trace::Trace;
-use super::work::{Sweeping, Work};
+use super::work::Work;
 use super::write::{Cancelled, Change, Condition, Role, Transaction};
 use super::{Cx, Field, Store, StoreError};
 use crate::limits::{MEMBERS_PER_TRANSACTION, RETRY_DEADLINE};
@@ -365,85 +365,6 @@ impl Store {
         }
     }
 
-    /// The members of a group in order of their ids, without those that are being swept; `None` when there are more
-    /// than `most`.
-    ///
-    /// # Errors
-    /// As any read.
-    pub async fn members(
-        &self,
-        cx: &Cx<'_>,
-        sweeping: &Sweeping,
-        group: ResourceId,
-        most: usize,
-    ) -> Result<Option<Vec<Member>>, StoreError> {
-        let prefix = keys::members_prefix(group);
-        let read = self.query_all(cx.moment, cx.tenant.as_str(), &prefix, most).await?;
-        Ok(read.map(|items| {
-            let members = items.iter().filter_map(member_in).map(|(_, member)| member);
-            members.filter(|member| !sweeping.hides(member.id)).collect()
-        }))
-    }
-
-    /// The members of a group after one of them, about `most`, and the id after which the next ones come, without those
-    /// that are being swept.
-    ///
-    /// # Errors
-    /// As any read.
-    pub async fn members_after(
-        &self,
-        cx: &Cx<'_>,
-        sweeping: &Sweeping,
-        (group, after): (ResourceId, Option<ResourceId>),
-        most: usize,
-    ) -> Result<(Vec<Member>, Option<ResourceId>), StoreError> {
-        let prefix = keys::members_prefix(group);
-        let after = after.map(|member| Key::member(group, member));
-        let page = self.query(cx.moment, cx.tenant.as_str(), &prefix, after.as_ref(), most).await?;
-        let members = page.items.iter().filter_map(member_in).map(|(_, member)| member);
-        let members = members.filter(|member| !sweeping.hides(member.id)).collect();
-        Ok((members, page.next.as_ref().and_then(Key::last_id)))
-    }
-
-    /// Those of the pairs of group and member that are memberships, without those that are being swept.
-    ///
-    /// # Errors
-    /// As any read.
-    pub async fn memberships_among(
-        &self,
-        cx: &Cx<'_>,
-        sweeping: &Sweeping,
-        pairs: &[(ResourceId, ResourceId)],
-    ) -> Result<Vec<(ResourceId, Member)>, StoreError> {
-        let keys: Vec<Key> = pairs.iter().map(|(group, id)| Key::member(*group, *id)).collect();
-        let found = self.get_keys(cx.moment, cx.tenant.as_str(), &keys).await?;
-        let found = found.iter().filter_map(member_in);
-        let shown = |group: ResourceId, member: &Member| {
-            !sweeping.hides(group) && !sweeping.hides(member.id)
-        };
-        Ok(found.filter(|(group, member)| shown(*group, member)).collect())
-    }
-
-    /// The groups of a member in order of their ids, without those that are being swept; `None` when there are more
-    /// than `most`.
-    ///
-    /// # Errors
-    /// As any read.
-    pub async fn groups_of(
-        &self,
-        cx: &Cx<'_>,
-        sweeping: &Sweeping,
-        member: ResourceId,
-        most: usize,
-    ) -> Result<Option<Vec<ResourceId>>, StoreError> {
-        let prefix = keys::member_of_prefix(member);
-        let read = self.query_all(cx.moment, cx.tenant.as_str(), &prefix, most).await?;
-        Ok(read.map(|items| {
-            let groups = items.iter().filter_map(|item| Key::in_item(item)?.last_id());
-            groups.filter(|group| !sweeping.hides(*group)).collect()
-        }))
-    }
-
     /// Bumps a group's version because a member was deleted; the caller's part fails when the group is gone.
     pub(super) fn add_bump(
         &self,
@@ -469,14 +390,6 @@ impl Store {
 /// Begins no further chunk after the deadline: what is written stays, and repeating the request does the rest.
 pub(super) fn in_time(cx: &Cx<'_>) -> Result<(), StoreError> {
     if cx.moment.elapsed() < RETRY_DEADLINE { Ok(()) } else { Err(StoreError::Throttled) }
-}
-
-/// A member item as a group and its member.
-fn member_in(item: &super::item::Item) -> Option<(ResourceId, Member)> {
-    let key = Key::in_item(item)?;
-    let kind = item.get("type").and_then(|kind| kind.as_s().ok());
-    let member = Member { id: key.last_id()?, kind: Kind::from_name(kind?)? };
-    Some((key.second_id()?, member))
 }
 
 /// Splits a change into transactions; one that changes nothing is one empty chunk, for the document's sake.

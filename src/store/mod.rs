@@ -41,6 +41,9 @@ pub mod plan;
 pub mod portal;
 pub mod resources;
 pub mod resync;
+pub mod roll;
+#[cfg(feature = "cli")]
+pub mod seed;
 pub mod scopes;
 pub mod settings;
 pub mod tables;
@@ -106,6 +109,7 @@ pub struct Store {
     tables: Tables,
     catalog: std::sync::Arc<Catalog>,
     journal_days: i64,
+    places: std::sync::Arc<roll::Places>,
 }
 
 /// Whose data is meant, by which token, and when. Comes first in every call.
@@ -124,7 +128,8 @@ pub struct Cx<'a> {
 impl Store {
     /// A store over tables that exist. One client serves a process.
     pub fn new(client: Client, tables: Tables, catalog: std::sync::Arc<Catalog>) -> Self {
-        Self { client, tables, catalog, journal_days: JOURNAL_KEPT_DAYS }
+        let places = std::sync::Arc::default();
+        Self { client, tables, catalog, journal_days: JOURNAL_KEPT_DAYS, places }
     }
 
     /// A store over the account, region, credentials and endpoint that `config` names.

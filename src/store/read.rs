@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::query::QueryOutput;
-use aws_sdk_dynamodb::types::{ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    ConsumedCapacity, KeysAndAttributes, ReturnConsumedCapacity, Select,
+};
 
 use super::error::{Failed, backend, classify};
 use super::item::{Item, key_of, text};
 use super::keys::Key;
 use super::write::Backoff;
-use super::{Store, StoreError};
+use super::{Cx, Store, StoreError};
 use crate::limits::BATCH_GET_MAX;
 use crate::moment::Moment;
 
@@ -146,6 +149,18 @@ impl Store {
         limit: usize,
     ) -> Result<Items, StoreError> {
         moment.meter().call();
+        let request = self.prefixed(tenant, prefix, after, limit);
+        Ok(Items::read(moment, request.send().await.map_err(read_error)?))
+    }
+
+    /// A query for the items of the Directory table whose key begins with `prefix`.
+    fn prefixed(
+        &self,
+        tenant: &str,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> QueryFluentBuilder {
         let mut request = self
             .client
             .query()
@@ -159,15 +174,48 @@ impl Store {
                 .expression_attribute_names("#k", "key")
                 .expression_attribute_values(":p", text(prefix));
         }
-        let answer = request
+        request
             .set_exclusive_start_key(after.map(|key| key_of(tenant, key)))
             .limit(i32::try_from(limit.max(1)).unwrap_or(i32::MAX))
             .consistent_read(true)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(read_error)?;
-        Ok(Items::read(moment, answer))
+    }
+
+    /// As [`Store::query`], of member items: their keys and kinds alone, which is a third less to parse.
+    pub(super) async fn query_rows(
+        &self,
+        cx: &Cx<'_>,
+        prefix: &str,
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<Items, StoreError> {
+        cx.moment.meter().call();
+        let request = self
+            .prefixed(cx.tenant.as_str(), prefix, after, limit)
+            .projection_expression("#k, #y")
+            .expression_attribute_names("#y", super::roll::TYPE);
+        Ok(Items::read(cx.moment, request.send().await.map_err(read_error)?))
+    }
+
+    /// How many items have a key that begins with `prefix` and an attribute that equals a text, and the key after which
+    /// the next ones come: one request, which looks at 1 MB and at `limit` items at most.
+    pub(super) async fn query_count(
+        &self,
+        cx: &Cx<'_>,
+        (prefix, (attribute, value)): (&str, (&str, &str)),
+        after: Option<&Key>,
+        limit: usize,
+    ) -> Result<(usize, Option<Key>), StoreError> {
+        cx.moment.meter().call();
+        let request = self
+            .prefixed(cx.tenant.as_str(), prefix, after, limit)
+            .select(Select::Count)
+            .filter_expression("#a = :a")
+            .expression_attribute_names("#a", attribute)
+            .expression_attribute_values(":a", text(value));
+        let answer = request.send().await.map_err(read_error)?;
+        let count = usize::try_from(answer.count()).unwrap_or_default();
+        Ok((count, Items::read(cx.moment, answer).next))
     }
 
     /// All items whose key begins with `prefix`, when there are at most `most`; `None` when there are more.

@@ -109,6 +109,11 @@ impl Sweeping {
     pub(super) fn hides(&self, id: ResourceId) -> bool {
         self.0.contains(&id)
     }
+
+    /// All of them, in no order.
+    pub(super) fn ids(&self) -> impl Iterator<Item = ResourceId> {
+        self.0.iter().copied()
+    }
 }
 
 /// What the scheduled job did.

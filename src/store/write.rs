@@ -80,7 +80,7 @@ pub(super) enum Role {
 /// One attempt of a transaction.
 #[derive(Debug)]
 pub(super) struct Transaction {
-    actions: Vec<TransactWriteItem>,
+    pub(super) actions: Vec<TransactWriteItem>,
     roles: Vec<Role>,
     written_by: String,
     at: Uuid,

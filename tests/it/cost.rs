@@ -67,8 +67,8 @@ async fn reads_of_users() {
         ),
         (
             &of_group,
-            "GetItem secret, Query work, Query member, BatchGetItem of 1, BatchGetItem of 1, \
-            Query work, BatchGetItem of 1, BatchGetItem of 1",
+            "GetItem secret, Query work, GetItem group, Query member, BatchGetItem of 1, BatchGetItem of 1, \
+            GetItem group",
         ),
         ("/Users", "GetItem secret, Query count, Query id, BatchGetItem of 2"),
         ("/Users?count=0", "GetItem secret, Query count"),

@@ -45,6 +45,7 @@ mod races;
 mod release;
 mod restore;
 mod resync;
+mod scale;
 mod scopes;
 mod setup;
 mod simulate;

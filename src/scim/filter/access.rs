@@ -40,6 +40,17 @@ impl Bound<'_> {
         constant(&self.node)
     }
 
+    /// Whether the filter is one comparison of text with `eq` and nothing else: what its equality finds is what it matches.
+    pub fn is_one_equality(&self) -> bool {
+        let is_equality =
+            |node: &Node<'_>| matches!(node, Node::Leaf { test, .. } if equal_text(test).is_some());
+        match &self.node {
+            Node::Element { filter, .. } => is_equality(filter),
+            node @ Node::Leaf { .. } => is_equality(node),
+            Node::And(..) | Node::Or(..) | Node::Not(_) => false,
+        }
+    }
+
     /// How much of the core attribute `attribute`, such as `members`, has to be loaded before [`Bound::matches`].
     pub fn usage(&self, attribute: &str) -> Usage {
         usage(&self.node, attribute)

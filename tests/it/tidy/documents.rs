@@ -27,6 +27,7 @@ const INNER_LIMITS: &[&str] = &[
     "LOG_ITEMS_PER_PAGE",
     "OP_SHOWN_MAX",
     "PATH_SHOWN_MAX",
+    "PLACES_KEPT",
     "RESOLVE_ATTEMPTS_MAX",
     "RETRY_PAUSE_FIRST",
     "RETRY_PAUSE_MAX",
