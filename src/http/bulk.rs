@@ -84,8 +84,15 @@ async fn operation(
         return Err(lacks(caller, missing).into());
     }
     let preconditions = Preconditions { if_match: step.version.clone(), if_none_match: None };
-    let call =
-        Call { caller, store: &app.store, moment, base, preconditions: &preconditions, projection, members_max: MEMBERS_READ_MAX };
+    let call = Call {
+        caller,
+        store: &app.store,
+        moment,
+        base,
+        preconditions: &preconditions,
+        projection,
+        members_max: MEMBERS_READ_MAX,
+    };
     let done = match &route {
         Route::Create(kind) => ops::create::create(&call, *kind, &step.data).await,
         Route::Replace(kind, id) => ops::replace::replace(&call, *kind, id, &step.data).await,

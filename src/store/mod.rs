@@ -42,9 +42,9 @@ pub mod portal;
 pub mod resources;
 pub mod resync;
 pub mod roll;
+pub mod scopes;
 #[cfg(feature = "cli")]
 pub mod seed;
-pub mod scopes;
 pub mod settings;
 pub mod tables;
 pub mod tenant;

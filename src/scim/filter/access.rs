@@ -47,7 +47,7 @@ impl Bound<'_> {
         match &self.node {
             Node::Element { filter, .. } => is_equality(filter),
             node @ Node::Leaf { .. } => is_equality(node),
-            Node::And(..) | Node::Or(..) | Node::Not(_) => false,
+            Node::Constant(_) | Node::And(..) | Node::Or(..) | Node::Not(_) => false,
         }
     }
 
