@@ -280,6 +280,16 @@ mod tests {
               InvalidValue: attributes: it must be an array of strings; a number arrived
             {"excludedAttributes":{}}
               InvalidValue: excludedAttributes: it must be an array of strings; an object arrived
+            {"sortBy":["userName"]}
+              InvalidValue: sortBy: it must be a string; an array arrived
+            {"sortBy":"userName","sortOrder":"up"}
+              InvalidValue: sortOrder: it is ascending or descending
+            {"cursor":7}
+              InvalidCursor: cursor: it must be a string; a number arrived
+            {"cursor":"","startIndex":1}
+              InvalidValue: startIndex: a list is paged by index or by cursor; leave one of the two out
+            {"cursor":"","count":1.5}
+              InvalidCount: count: this is not a whole number; send one such as count=1, or leave it out
         "#]].assert_eq(&table);
     }
 }

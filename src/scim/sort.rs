@@ -314,9 +314,29 @@ mod tests {
         ] {
             let sort = Sort::parse(Some(by), Some(order));
             let refused = sort.and_then(|sort| sort.unwrap().bind(&all)).unwrap_err();
-            writeln!(table, "{by} {order}\n  {:?}: {}", refused.kind(), refused.detail()).unwrap();
+            writeln!(table, "{by} [{order}]\n  {:?}: {}", refused.kind(), refused.detail())
+                .unwrap();
         }
-        expect![[r#""#]].assert_eq(&table);
+        expect![[r#"
+            nonsense []
+              InvalidValue: sortBy: nonsense: the schemas of User and Group have no such attribute
+            name.nonsense []
+              InvalidValue: sortBy: name.nonsense: the schemas of User and Group have no such attribute
+            name []
+              InvalidValue: sortBy: name: it is complex; name one of its parts (formatted, familyName, givenName, middleName, honorificPrefix, honorificSuffix)
+            password []
+              InvalidValue: sortBy: password: nothing can be sorted by it, because it is never returned
+            groups []
+              InvalidValue: sortBy: groups: nothing can be sorted by it: memberships are no part of the resource
+            members.value []
+              InvalidValue: sortBy: members.value: nothing can be sorted by it: memberships are no part of the resource
+            urn:ietf:params:scim:schemas:extension:enterprise:2.0:User []
+              InvalidValue: sortBy: urn:ietf:params:scim:schemas:extension:enterprise:2.0:User: it is a whole extension; name one of its attributes
+            user name []
+              InvalidValue: sortBy: user name: it is not the path of an attribute, such as name.familyName
+            userName [up]
+              InvalidValue: sortOrder: it is ascending or descending
+        "#]].assert_eq(&table);
         assert_eq!(Sort::parse(None, Some("descending")), Ok(None));
         assert_eq!(Sort::parse(Some(" "), Some("up")), Ok(None));
         // What one of the types has is enough.
