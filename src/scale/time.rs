@@ -86,8 +86,8 @@ pub async fn compare(
         }
         progress();
     }
-    let timed = OPERATIONS.into_iter().zip(times);
-    Ok(timed.map(|(what, [small, large])| middle(what, small, large)).collect())
+    let all = OPERATIONS.into_iter().zip(times);
+    Ok(all.map(|(what, [small, large])| middle(what, small, large)).collect())
 }
 
 /// Times adding and removing somebody in the group of one and in the group of many, by turns.
@@ -123,8 +123,8 @@ pub async fn compare_groups(
         progress();
     }
     let what = ["add one member", "remove one member"];
-    let timed = what.into_iter().zip(times);
-    Ok(timed.map(|(what, [small, large])| middle(what, small, large)).collect())
+    let all = what.into_iter().zip(times);
+    Ok(all.map(|(what, [small, large])| middle(what, small, large)).collect())
 }
 
 /// The time of one request, and its answer.
