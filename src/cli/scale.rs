@@ -196,7 +196,7 @@ fn timed_text(told: &Value) -> String {
     let [tenants, groups] = lists;
     let users = told.get("users").and_then(Value::as_u64).unwrap_or_default();
     let crowd = told.get("crowd").and_then(Value::as_u64).unwrap_or_default();
-    let (small, large) = (format!("1000 people, µs"), format!("{users} people, µs"));
+    let (small, large) = (format!("{SMALL} people, µs"), format!("{users} people, µs"));
     let first = table(["operation", &small, &large, "ratio"], &rows(tenants));
     let many = format!("group of {crowd}, µs");
     let second = table(["operation", "group of 1, µs", &many, "ratio"], &rows(groups));

@@ -145,14 +145,13 @@ impl Store {
         }
         let ids = self.page_of(&mut walk, (skipped, count)).await?;
         let stop = (walk.rows, ids.last().copied());
-        let rows = match &known {
-            Some(place) => place.rows,
-            None => {
-                while !walk.at_end {
-                    walk.count(self, MEMBERS_PAGED_MAX + 1).await?;
-                }
-                walk.rows
+        let rows = if let Some(place) = &known {
+            place.rows
+        } else {
+            while !walk.at_end {
+                walk.count(self, MEMBERS_PAGED_MAX + 1).await?;
             }
+            walk.rows
         };
         let total = rows.saturating_sub(walk.hidden.len());
         let people = self.get_many(cx, kind, &ids).await?;
