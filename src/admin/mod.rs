@@ -125,9 +125,7 @@ impl fmt::Display for AdminError {
                     "a tenant has at most {MATCH_ATTRIBUTES_MAX} match attributes; name fewer"
                 )
             }
-            Self::TooManyDomains => {
-                write!(f, "a tenant allows at most {DOMAINS_MAX} e-mail domains; name fewer")
-            }
+            Self::TooManyDomains => f.write_str(&too_many_domains()),
             Self::Label => write!(
                 f,
                 "a label is 1 to {TOKEN_LABEL_CHARS_MAX} characters on one line; choose another"
@@ -165,6 +163,10 @@ fn no_link(tenant: &TenantId, link: &str) -> String {
         "{tenant} has no setup link with the id \"{}\"; `scimctl portal links {tenant}` shows the ids",
         link.escape_debug()
     )
+}
+
+fn too_many_domains() -> String {
+    format!("a tenant allows at most {DOMAINS_MAX} e-mail domains; name fewer")
 }
 
 fn too_many_kept(tenant: &TenantId) -> String {

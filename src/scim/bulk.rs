@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use self::references::{Reference, resolve, split};
+use self::references::{Reference, Unresolved, resolve, split};
 use super::error::{ErrorKind, ScimError};
 use super::{etag, well_known};
 
@@ -34,6 +34,8 @@ struct Task {
     version: Option<String>,
     path: String,
     data: Value,
+    /// An operation that it has been seen to wait for.
+    waits_for: Option<usize>,
     state: State,
 }
 
@@ -159,8 +161,13 @@ impl Bulk {
     }
 
     /// The step of an operation that can be done now, or why it never can be.
-    fn ready(&self, index: usize) -> Option<Result<Step, (usize, ScimError)>> {
+    fn ready(&mut self, index: usize) -> Option<Result<Step, (usize, ScimError)>> {
         let task = self.tasks.get(index)?;
+        let waited_for = task.waits_for.and_then(|creator| self.tasks.get(creator));
+        if waited_for.is_some_and(|creator| matches!(creator.state, State::Waiting)) {
+            // What it refers to is not looked through again before.
+            return None;
+        }
         let (method, path, data, version) = match &task.state {
             State::Waiting => {
                 if let Err(error) = task.sound() {
@@ -174,8 +181,12 @@ impl Bulk {
         let resolved = resolve(path, data, |id| self.reference(id));
         let (path, data) = match resolved {
             Ok(resolved) => resolved,
-            Err(Reference::Lost(error)) => return Some(Err((index, error))),
-            Err(Reference::Open | Reference::Known(_)) => return None,
+            Err(Unresolved::Lost(error)) => return Some(Err((index, error))),
+            Err(Unresolved::Open(id)) => {
+                let creator = self.creators.get(id).copied();
+                self.tasks.get_mut(index)?.waits_for = creator;
+                return None;
+            }
         };
         let step = match &task.state {
             State::Incomplete(created, _) => Step {
@@ -228,13 +239,13 @@ impl Bulk {
     }
 
     /// What is known of the resource that a bulkId stands for.
-    fn reference(&self, id: &str) -> Reference {
+    fn reference(&self, id: &str) -> Reference<'_> {
         let creator = self.creators.get(id).and_then(|index| self.tasks.get(*index));
         match creator.map(|task| &task.state) {
             None => Reference::Lost(lost(id, "no operation of this request creates it")),
             Some(State::Waiting) => Reference::Open,
             Some(State::Incomplete(done, _) | State::Done(done) | State::Failed(_, Some(done))) => {
-                Reference::Known(done.id.clone())
+                Reference::Known(&done.id)
             }
             Some(State::Failed(_, None)) => {
                 Reference::Lost(lost(id, "the operation that creates it has failed"))

@@ -133,11 +133,11 @@ impl Store {
         if !limited && sort.is_some_and(|sort| *sort != text(TOKEN)) {
             return Ok(None);
         }
-        let scopes = match Scopes::read(&item) {
-            // Its scopes are lost: it may do nothing.
-            Scopes::All if limited => Scopes::Only(Vec::new()),
-            scopes => scopes,
-        };
+        let mut scopes = Scopes::read(&item);
+        if limited && scopes == Scopes::All {
+            // They are lost: it may do nothing.
+            scopes = Scopes::Only(Vec::new());
+        }
         let reader = ItemReader::new(&item)?;
         let tenant = TenantId::parse(reader.text("tenant")?);
         Ok(Some(Grant {

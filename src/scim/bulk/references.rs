@@ -10,9 +10,9 @@ const PREFIX: &str = "bulkId:";
 
 /// What is known of what a reference stands for.
 #[derive(Debug)]
-pub(super) enum Reference {
+pub(super) enum Reference<'a> {
     /// The id of the resource.
-    Known(String),
+    Known(&'a str),
     /// It may come yet.
     Open,
     /// It never comes.
@@ -41,28 +41,37 @@ fn in_path(path: &str) -> Option<(&str, &str)> {
     Some((before, last.strip_prefix(PREFIX)?))
 }
 
+/// Why a path and a body cannot be sent.
+#[derive(Debug)]
+pub(super) enum Unresolved<'a> {
+    /// This bulkId, the last one of those that it depends on, may come to stand for something yet.
+    Open(&'a str),
+    /// One never will.
+    Lost(ScimError),
+}
+
 /// The path and the body with ids in the place of references.
 ///
 /// # Errors
-/// The first reference that stands for nothing, or for nothing yet; one that never does comes first.
-pub(super) fn resolve(
-    path: &str,
-    data: &Value,
-    known: impl Fn(&str) -> Reference,
-) -> Result<(String, Value), Reference> {
-    let mut open = false;
+/// A reference that never stands for anything; else one that does not yet.
+pub(super) fn resolve<'a, 'k>(
+    path: &'a str,
+    data: &'a Value,
+    known: impl Fn(&str) -> Reference<'k>,
+) -> Result<(String, Value), Unresolved<'a>> {
+    let mut open = None;
     for id in of(path, data) {
         match known(id) {
             Reference::Known(_) => {}
-            Reference::Open => open = true,
-            lost @ Reference::Lost(_) => return Err(lost),
+            Reference::Open => open = Some(id),
+            Reference::Lost(error) => return Err(Unresolved::Lost(error)),
         }
     }
-    if open {
-        return Err(Reference::Open);
+    if let Some(id) = open {
+        return Err(Unresolved::Open(id));
     }
     let id_of = |id: &str| match known(id) {
-        Reference::Known(id) => Some(id),
+        Reference::Known(id) => Some(id.to_owned()),
         Reference::Open | Reference::Lost(_) => None,
     };
     let path = in_path(path)
@@ -100,31 +109,27 @@ fn split_object(
 ) -> (Map<String, Value>, Map<String, Value>) {
     let (mut kept, mut rest) = (Map::new(), Map::new());
     for (name, value) in members {
-        match value {
-            // An extension's attributes stand below its URN; every other object is a value.
-            Value::Object(inner) if name.contains(':') => {
-                let (inner_kept, inner_rest) = split_object(inner, is_open);
-                kept.insert(name.clone(), Value::Object(inner_kept));
-                if !inner_rest.is_empty() {
-                    rest.insert(name.clone(), Value::Object(inner_rest));
-                }
+        // An extension's attributes stand below its URN; every other object is a value.
+        if let Value::Object(inner) = value
+            && name.contains(':')
+        {
+            let (inner_kept, inner_rest) = split_object(inner, is_open);
+            kept.insert(name.clone(), Value::Object(inner_kept));
+            if !inner_rest.is_empty() {
+                rest.insert(name.clone(), Value::Object(inner_rest));
             }
-            Value::Array(values) => {
-                let (open, closed): (Vec<&Value>, Vec<&Value>) =
-                    values.iter().partition(|value| refers(value, is_open));
-                let list =
-                    |values: Vec<&Value>| Value::Array(values.into_iter().cloned().collect());
-                if !open.is_empty() {
-                    rest.insert(name.clone(), list(open));
-                }
-                kept.insert(name.clone(), list(closed));
+        } else if let Value::Array(values) = value {
+            let (open, closed): (Vec<&Value>, Vec<&Value>) =
+                values.iter().partition(|value| refers(value, is_open));
+            let list = |values: Vec<&Value>| Value::Array(values.into_iter().cloned().collect());
+            if !open.is_empty() {
+                rest.insert(name.clone(), list(open));
             }
-            whole if refers(whole, is_open) => {
-                rest.insert(name.clone(), whole.clone());
-            }
-            whole => {
-                kept.insert(name.clone(), whole.clone());
-            }
+            kept.insert(name.clone(), list(closed));
+        } else if refers(value, is_open) {
+            rest.insert(name.clone(), value.clone());
+        } else {
+            kept.insert(name.clone(), value.clone());
         }
     }
     (kept, rest)

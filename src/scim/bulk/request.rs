@@ -77,18 +77,18 @@ fn task(operation: &Value) -> Result<Task, ScimError> {
         text(members, name)?.ok_or_else(|| malformed(&format!("{name}: it is missing")))
     };
     let method = required("method")?.to_ascii_uppercase();
-    let data = member(members, "data").cloned().unwrap_or_default();
-    // The example of RFC 7644 §3.7.3 has a PATCH's operations without what is around them.
-    let data = match data {
-        Value::Array(operations) if method == "PATCH" => json!({ "Operations": operations }),
-        data => data,
-    };
+    let mut data = member(members, "data").cloned().unwrap_or_default();
+    if method == "PATCH" && data.is_array() {
+        // The example of RFC 7644 §3.7.3 has a PATCH's operations without what is around them.
+        data = json!({ "Operations": data });
+    }
     Ok(Task {
         method,
         bulk_id: text(members, "bulkId")?.filter(|id| !id.is_empty()),
         version: text(members, "version")?.filter(|version| !version.is_empty()),
         path: required("path")?,
         data,
+        waits_for: None,
         state: State::Waiting,
     })
 }

@@ -1,3 +1,5 @@
+//! Tests of bulk requests: what is done in which order, and what is answered.
+
 use expect_test::{Expect, expect};
 use serde_json::json;
 
