@@ -212,9 +212,13 @@ impl Bulk {
         let index = self.waits_for_itself()?;
         let task = self.tasks.get(index)?;
         let (data, rest) = split(&task.data, |id| matches!(self.reference(id), Reference::Open));
-        let Ok((path, data)) = resolve(&task.path, &data, |id| self.reference(id)) else {
-            let detail = "path: it refers to what the operation itself is to create";
-            return Some(Err((index, ScimError::new(ErrorKind::Conflict, detail))));
+        let (path, data) = match resolve(&task.path, &data, |id| self.reference(id)) {
+            Ok(resolved) => resolved,
+            Err(Unresolved::Lost(error)) => return Some(Err((index, error))),
+            Err(Unresolved::Open(_)) => {
+                let detail = "path: it refers to what the operation itself is to create";
+                return Some(Err((index, ScimError::new(ErrorKind::Conflict, detail))));
+            }
         };
         let method = task.method.clone();
         Some(Ok(Step { index, method, path, version: None, data, rest: Some(rest) }))
