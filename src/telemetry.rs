@@ -29,6 +29,8 @@ pub struct RequestLine {
     pub resource: Option<String>,
     /// The status of the answer.
     pub status: u16,
+    /// The gravest status of an operation in a bulk request, which is 200 itself; the line is as grave as that.
+    pub gravest: u16,
     /// The `scimType` of an error.
     pub scim_type: Option<&'static str>,
     /// The cause of a 5xx.
@@ -64,7 +66,7 @@ impl RequestLine {
                 )
             };
         }
-        match self.status {
+        match self.status.max(self.gravest) {
             500 => line!(Level::ERROR),
             501.. => line!(Level::WARN),
             _ => line!(Level::INFO),

@@ -55,6 +55,7 @@ pub(super) async fn bulk(
             Err(failure) => {
                 let kind = failure.error.kind();
                 bulk.failed(step, failure.error.clone());
+                line.gravest = line.gravest.max(kind.status());
                 // The log has room for one, and the first is the nearest to what is wrong.
                 line.cause = line.cause.take().or(failure.cause);
                 if matches!(kind, ErrorKind::TooManyRequests | ErrorKind::Unavailable) {

@@ -97,7 +97,7 @@ fn the_stage_leaves_the_path_and_stays_in_the_origin() {
             GET /scim/v2/Users
             query: <count=1>
             origin: https://wt6mne2s9k.execute-api.us-west-2.amazonaws.com/test
-            headers: <accept accept-encoding accept-language cloudfront-forwarded-proto cloudfront-is-desktop-viewer cloudfront-is-mobile-viewer cloudfront-is-smarttv-viewer cloudfront-is-tablet-viewer cloudfront-viewer-country host upgrade-insecure-requests user-agent via x-amz-cf-id x-forwarded-for x-forwarded-port x-forwarded-proto authorization>
+            headers: <accept authorization accept-language cloudfront-forwarded-proto cloudfront-is-desktop-viewer cloudfront-is-mobile-viewer cloudfront-is-smarttv-viewer cloudfront-is-tablet-viewer cloudfront-viewer-country host upgrade-insecure-requests user-agent via x-amz-cf-id x-forwarded-for x-forwarded-port x-forwarded-proto>
             body: <>"#]],
     );
     check(
@@ -171,7 +171,7 @@ fn a_decoded_query_is_encoded_so_that_nothing_in_it_changes() {
             GET /scim/v2/Users
             query: <filter=userName%20eq%20%22a%2Bb%26c%3Dd%25e%40example.com%22&attributes=userName>
             origin: https://gy415nuibc.execute-api.us-east-1.amazonaws.com/testStage
-            headers: <accept accept-encoding cache-control cloudfront-forwarded-proto cloudfront-is-desktop-viewer cloudfront-is-mobile-viewer cloudfront-is-smarttv-viewer cloudfront-is-tablet-viewer cloudfront-viewer-country content-type headername host postman-token user-agent via x-amz-cf-id x-forwarded-for x-forwarded-port x-forwarded-proto authorization>
+            headers: <accept authorization cache-control cloudfront-forwarded-proto cloudfront-is-desktop-viewer cloudfront-is-mobile-viewer cloudfront-is-smarttv-viewer cloudfront-is-tablet-viewer cloudfront-viewer-country content-type headername host postman-token user-agent via x-amz-cf-id x-forwarded-for x-forwarded-port x-forwarded-proto>
             body: <>"#]],
     );
 }
@@ -205,7 +205,7 @@ fn missing_members_are_no_reason_to_refuse() {
             GET /scim/v2/ResourceTypes
             query: <>
             origin: -
-            headers: <accept accept-encoding accept-language cloudfront-forwarded-proto cloudfront-is-desktop-viewer cloudfront-is-mobile-viewer cloudfront-is-smarttv-viewer cloudfront-is-tablet-viewer cloudfront-viewer-country upgrade-insecure-requests user-agent via x-amz-cf-id x-forwarded-for x-forwarded-port x-forwarded-proto authorization>
+            headers: <accept authorization accept-language cloudfront-forwarded-proto cloudfront-is-desktop-viewer cloudfront-is-mobile-viewer cloudfront-is-smarttv-viewer cloudfront-is-tablet-viewer cloudfront-viewer-country upgrade-insecure-requests user-agent via x-amz-cf-id x-forwarded-for x-forwarded-port x-forwarded-proto>
             body: <>"#]],
     );
     check(

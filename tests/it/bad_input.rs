@@ -330,7 +330,7 @@ async fn paths_of_every_bad_sort() {
         ("GET", "/Users/.search"),
         ("DELETE", "/.search"),
         ("GET", "/Me"),
-        ("POST", "/Bulk"),
+        ("GET", "/Bulk"),
         ("BREW", "/Users"),
         ("OPTIONS", "/Users"),
         ("DELETE", "/Users"),
