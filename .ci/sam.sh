@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 sam_cli=1.170.0
 cargo_lambda=1.9.2
 # A ceiling, so that a dependency that doubles the cold start is noticed. Lambda fetches the file at each one.
-megabytes_max=8
+megabytes_max=6.5
 build_dir=target/sam
 bootstrap="$PWD/$build_dir/Function/bootstrap"
 
