@@ -31,7 +31,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init_json(environment("LOG_LEVEL").as_deref());
     std::panic::set_hook(Box::new(report_panic));
     let moments = Moments::new()?;
-    let ready = match connect().await {
+    let ready = match connect() {
         Ok(portal) => Some(portal),
         Err(problem) => {
             tracing::error!(%problem, "The function cannot start: every request is answered 500.");
@@ -97,7 +97,7 @@ async fn answer(
 }
 
 /// The configuration and the client.
-async fn connect() -> Result<Portal, Error> {
+fn connect() -> Result<Portal, Error> {
     let config = Config::from_lookup(environment)?;
     let options = Options::from_lookup(&config, environment)?;
     let catalog = Arc::new(Catalog::embedded()?);

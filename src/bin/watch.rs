@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init_json(environment("LOG_LEVEL").as_deref());
-    let watcher = Arc::new(Watcher::build(Moments::new()?).await?);
+    let watcher = Arc::new(Watcher::build(Moments::new()?)?);
     let service = service_fn(move |_: LambdaEvent<Value>| {
         let watcher = Arc::clone(&watcher);
         async move { watcher.look().await }
@@ -38,7 +38,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn build(moments: Moments) -> Result<Self, Error> {
+    fn build(moments: Moments) -> Result<Self, Error> {
         let config = Config::from_lookup(environment)?;
         let topic = environment("TOPIC_ARN").ok_or("TOPIC_ARN is not set: name the SNS topic")?;
         let stack = environment("STACK_NAME").unwrap_or_default();

@@ -96,7 +96,6 @@ impl Route {
             Target::Root if get => Ok(Self::Query),
             Target::Root => Err(Lost::MethodNotAllowed("GET")),
             Target::Search(kind) if *method == Method::POST => Ok(Self::Search(kind)),
-            Target::Search(_) => Err(Lost::MethodNotAllowed("POST")),
             Target::Resources(kind) => match *method {
                 Method::GET => Ok(Self::List(kind)),
                 Method::POST => Ok(Self::Create(kind)),
@@ -110,7 +109,7 @@ impl Route {
                 _ => Err(Lost::MethodNotAllowed("GET, PUT, PATCH, DELETE")),
             },
             Target::Bulk if *method == Method::POST => Ok(Self::Bulk),
-            Target::Bulk => Err(Lost::MethodNotAllowed("POST")),
+            Target::Search(_) | Target::Bulk => Err(Lost::MethodNotAllowed("POST")),
             Target::ServiceProviderConfig if get => Ok(Self::ServiceProviderConfig),
             Target::ResourceTypes(id) if get => Ok(Self::ResourceTypes(id)),
             Target::Schemas(urn) if get => Ok(Self::Schemas(urn)),

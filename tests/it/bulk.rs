@@ -13,8 +13,8 @@ use crate::app::{Answer, App};
 use crate::feed::items;
 use crate::proxy::{Conflicts, Gate, Proxy, Step};
 
-fn post(path: &str, bulk_id: &str, data: Value) -> Value {
-    json!({ "method": "POST", "path": path, "bulkId": bulk_id, "data": data })
+fn post(path: &str, bulk_id: &str, data: impl Into<Value>) -> Value {
+    json!({ "method": "POST", "path": path, "bulkId": bulk_id, "data": data.into() })
 }
 
 fn people(count: usize) -> Value {
@@ -61,7 +61,7 @@ async fn as_many_operations_as_are_advertised_are_done_and_one_more_is_413() {
     body["filler"] = json!("x".repeat(room));
     let done = app.call("POST", "/Bulk", body).await.expect(200);
     assert_eq!(statuses(&done), vec!["201"; most]);
-    assert_eq!(total(&app, &app.token(), "/Users").await, most as u64);
+    assert_eq!(total(&app, &app.token(), "/Users").await, u64::try_from(most).unwrap());
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Tests of bulk requests: what is done in which order, and what is answered.
 
+use std::fmt::Write as _;
+
 use expect_test::{Expect, expect};
 use serde_json::json;
 
@@ -18,7 +20,7 @@ fn play(operations: &Value, fail_on_errors: Option<u64>) -> (String, Value) {
     let mut bulk = Bulk::parse(&body).unwrap();
     let mut lines = String::new();
     while let Some(step) = bulk.next_step() {
-        lines.push_str(&format!("{} {} {}\n", step.method, step.path, step.data));
+        writeln!(lines, "{} {} {}", step.method, step.path, step.data).unwrap();
         if format!("{}{}", step.path, step.data).contains("bad") {
             bulk.failed(step, ScimError::new(ErrorKind::InvalidValue, "it is bad"));
             continue;
@@ -60,8 +62,8 @@ fn brief(told: &Value) -> String {
     told.as_array().unwrap().iter().map(line).collect()
 }
 
-fn post(path: &str, bulk_id: &str, data: Value) -> Value {
-    json!({ "method": "POST", "path": path, "bulkId": bulk_id, "data": data })
+fn post(path: &str, bulk_id: &str, data: impl Into<Value>) -> Value {
+    json!({ "method": "POST", "path": path, "bulkId": bulk_id, "data": data.into() })
 }
 
 #[test]
@@ -338,7 +340,7 @@ fn a_request_of_another_form_is_refused_whole() {
         json!({ "failOnErrors": 0, "Operations": [] }),
         json!({ "failOnErrors": "1", "Operations": [] }),
     ] {
-        told.push_str(&format!("{}\n", Bulk::parse(&body).unwrap_err()));
+        writeln!(told, "{}", Bulk::parse(&body).unwrap_err()).unwrap();
     }
     expect![[r#"
         400: the body is an array and has to be an object
