@@ -32,10 +32,10 @@ load: ## Measure how fast the local server answers: requests/s at 1, 8 and 32 at
 	cargo run --profile fast -- load
 
 scale: ## Time operations in a tenant of N people beside one of 1,000: make scale N=1000000
-	cargo run --release -- load --tenant-size $(or $(N),20000) --data target/scale
+	cargo run --profile fast -- load --tenant-size $(or $(N),20000) --data target/scale
 
 storm: ## Measure what a tenant notices of another one's storm
-	cargo run --release -- load --storm
+	cargo run --profile fast -- load --storm
 
 bench: ## Time and allocations of the core on Entra's bodies
 	cargo bench --bench core
