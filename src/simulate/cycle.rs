@@ -40,6 +40,8 @@ pub(super) struct Known {
     pub(super) synced: Option<Person>,
     /// The endpoint's id of the manager that it last took.
     pub(super) manager: Option<String>,
+    /// Whether another may have been set since, by a request that failed.
+    pub(super) is_manager_uncertain: bool,
 }
 
 /// What is remembered of a group.
@@ -51,10 +53,19 @@ pub(super) struct KnownGroup {
     pub(super) synced: Option<String>,
     /// The endpoint's ids of the members that it took.
     pub(super) members: BTreeSet<String>,
-    /// Ids of members whose addition failed: they may be there all the same, so a removal in the source is sent.
+    /// Ids of those whose addition or removal failed: it may have been done all the same, so that what the source says of
+    /// them next is sent, whatever it is.
     pub(super) uncertain: BTreeSet<String>,
     /// Whether members have to be asked for, because nothing is remembered of them.
     pub(super) is_doubtful: bool,
+}
+
+impl KnownGroup {
+    /// Notes that a member may be there or not.
+    pub(super) fn doubt(&mut self, id: &str) {
+        self.members.remove(id);
+        self.uncertain.insert(id.to_owned());
+    }
 }
 
 /// What Entra remembers between cycles: links, the watermark (here, how each object was last taken), escrows.
@@ -180,8 +191,10 @@ impl Cycle<'_> {
             let link =
                 |key: &String| self.state.people.get(key).and_then(|known| known.link.clone());
             let (Some(from), Some(to)) = (link(key), link(manager)) else { continue };
-            let told = self.state.people.get(key).and_then(|known| known.manager.clone());
-            if told.as_ref() == Some(&to) {
+            let known = self.state.people.get(key);
+            let told = known.and_then(|known| known.manager.clone());
+            if told.as_ref() == Some(&to) && !known.is_some_and(|known| known.is_manager_uncertain)
+            {
                 continue;
             }
             let what = Reference::Manager { had_one: told.is_some() };

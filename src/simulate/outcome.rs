@@ -48,13 +48,16 @@ pub(super) fn take_group(
         }
         Link::Clear | Link::Leave => *known = KnownGroup::default(),
     }
+    let with_members = match provider {
+        Provider::Entra | Provider::JumpCloud => false,
+        Provider::Okta => action == Action::Create,
+        Provider::PingOne => action == Action::Update,
+    };
+    if result.is_err() && with_members {
+        known.is_doubtful = true;
+    }
     if result.is_ok() && !job.group.is_gone {
         known.synced = Some(job.group.name.clone());
-        let with_members = match provider {
-            Provider::Entra | Provider::JumpCloud => false,
-            Provider::Okta => action == Action::Create,
-            Provider::PingOne => action == Action::Update,
-        };
         if with_members {
             known.members = job.members.iter().map(|member| member.id.clone()).collect();
             known.uncertain.clear();
@@ -93,8 +96,11 @@ pub(super) fn take_reference(
     };
     match job.what {
         Reference::Manager { .. } => {
-            if let (Ok(()), Some(known)) = (&result, state.people.get_mut(&job.key)) {
-                known.manager = Some(first.clone());
+            if let Some(known) = state.people.get_mut(&job.key) {
+                known.is_manager_uncertain = result.is_err();
+                if result.is_ok() {
+                    known.manager = Some(first.clone());
+                }
             }
         }
         Reference::Member | Reference::NoMember => {
@@ -111,16 +117,16 @@ pub(super) fn take_reference(
 }
 
 fn take_members(known: &mut KnownGroup, job: &ReferenceJob, is_done: bool) {
-    let is_more = job.what == Reference::Member;
     for id in &job.to {
-        if is_done {
-            known.uncertain.remove(id);
+        if !is_done {
+            known.doubt(id);
+            continue;
         }
-        match (is_done, is_more) {
-            (true, true) => drop(known.members.insert(id.clone())),
-            (true, false) => drop(known.members.remove(id)),
-            (false, true) => drop(known.uncertain.insert(id.clone())),
-            (false, false) => {}
+        known.uncertain.remove(id);
+        if job.what == Reference::Member {
+            known.members.insert(id.clone());
+        } else {
+            known.members.remove(id);
         }
     }
 }
@@ -130,14 +136,15 @@ pub(super) fn take_roster(state: &mut State, cycle: usize, done: Done<RosterJob>
     let Done { job, action, result, .. } = done;
     let RosterJob { key, name, roster, is_full, .. } = job;
     if let Some(known) = state.groups.get_mut(&key) {
-        let all = roster.all.iter().map(|member| member.id.clone());
         if result.is_ok() {
-            known.members = all.collect();
+            known.members = roster.all.iter().map(|member| member.id.clone()).collect();
             known.uncertain.clear();
             known.is_doubtful = false;
         } else {
             // Some of it may have been done.
-            known.uncertain.extend(all);
+            for id in roster.more.iter().map(|member| &member.id).chain(&roster.less) {
+                known.doubt(id);
+            }
         }
     }
     let count = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Method, Response};
 use scim_endpoint::simulate::{
-    Change, Code, Embedded, Endpoint, Plan, Rehearsal, Silent, Size, Source, directory,
+    Change, Code, Embedded, Endpoint, Plan, Provider, Rehearsal, Silent, Size, Source, directory,
 };
 use scim_endpoint::system::Moments;
 use tokio::sync::watch;
@@ -128,30 +128,51 @@ async fn a_name_that_was_given_up_before_a_cycle_that_was_put_off_goes_to_nobody
     assert_eq!((next.findings.as_slice(), next.failed), (&[][..], 0));
 }
 
-/// Loses the answer to the first membership.
-#[derive(Default)]
-struct LosesMember(AtomicUsize);
+/// Loses the answer to one write of a membership or a manager: to the first after so many.
+struct LosesAnswer {
+    collection: &'static str,
+    after: usize,
+    seen: AtomicUsize,
+}
 
-impl Rule for LosesMember {
+impl LosesAnswer {
+    fn new(collection: &'static str, after: usize) -> Arc<Self> {
+        Arc::new(Self { collection, after, seen: AtomicUsize::default() })
+    }
+}
+
+impl Rule for LosesAnswer {
     fn fate(&self, _: usize, method: &Method, path: &str) -> Fate {
-        let is_membership = method == Method::PATCH && path.contains("/Groups/");
-        if is_membership && self.0.fetch_add(1, Ordering::SeqCst) == 0 {
+        let is_write = method == Method::PATCH || method == Method::PUT;
+        if is_write
+            && path.contains(self.collection)
+            && self.seen.fetch_add(1, Ordering::SeqCst) == self.after
+        {
             return Fate::LoseAnswer;
         }
         Fate::Pass
     }
 }
 
-#[tokio::test]
-async fn a_member_whose_addition_was_lost_and_who_moves_away_is_removed() {
+/// Three people, and two groups without members: their keys.
+fn small() -> (Source, Vec<String>, Vec<String>) {
     let mut source = directory(Size { users: 3, groups: 2, everyone_has_mail: true }, 2);
-    let member = source.people.keys().next().unwrap().clone();
     for group in source.groups.values_mut() {
         group.members.clear();
     }
-    let groups: Vec<String> = source.groups.keys().cloned().collect();
-    source.groups.get_mut(&groups[0]).unwrap().members.insert(member.clone());
-    let lost = Arc::new(LosesMember::default());
+    for person in source.people.values_mut() {
+        person.manager = None;
+    }
+    let people = source.people.keys().cloned().collect();
+    let groups = source.groups.keys().cloned().collect();
+    (source, people, groups)
+}
+
+#[tokio::test]
+async fn a_member_whose_addition_was_lost_and_who_moves_away_is_removed() {
+    let (mut source, people, groups) = small();
+    source.groups.get_mut(&groups[0]).unwrap().members.insert(people[0].clone());
+    let lost = LosesAnswer::new("/Groups/", 0);
     let (_embedded, mut rehearsal) = behind(&lost, Plan::default(), source).await;
     let first = rehearsal.cycle(&mut Silent).await;
     // The addition went through, and the client does not know.
@@ -160,8 +181,53 @@ async fn a_member_whose_addition_was_lost_and_who_moves_away_is_removed() {
     for (key, is_new) in groups.collect::<Vec<_>>() {
         let group = rehearsal.source_mut().groups.get_mut(&key).unwrap();
         group.members.clear();
-        group.members.extend(is_new.then(|| member.clone()));
+        group.members.extend(is_new.then(|| people[0].clone()));
     }
     let moved = rehearsal.cycle(&mut Silent).await;
     assert_eq!((moved.findings.as_slice(), moved.failed), (&[][..], 0), "{moved:?}");
+}
+
+#[tokio::test]
+async fn a_member_whose_removal_was_lost_and_who_comes_back_is_added() {
+    for provider in [Provider::Entra, Provider::Okta, Provider::PingOne, Provider::JumpCloud] {
+        let (mut source, people, groups) = small();
+        let all = || people.iter().take(2).cloned();
+        source.groups.get_mut(&groups[0]).unwrap().members.extend(all());
+        let lost = LosesAnswer::new("/Groups/", usize::MAX);
+        let plan = Plan { provider, ..Plan::default() };
+        let (_embedded, mut rehearsal) = behind(&lost, plan, source).await;
+        let first = rehearsal.cycle(&mut Silent).await;
+        assert_eq!((first.failed, first.findings.len()), (0, 0), "{provider:?}: {first:?}");
+
+        rehearsal.source_mut().groups.get_mut(&groups[0]).unwrap().members.remove(&people[0]);
+        // Okta names the group in a request of its own first.
+        let before = usize::from(provider == Provider::Okta);
+        lost.seen.store(usize::MAX - before, Ordering::SeqCst);
+        let removed = rehearsal.cycle(&mut Silent).await;
+        // The removal went through, and the client does not know.
+        assert_eq!((removed.failed, removed.findings.len()), (1, 0), "{provider:?}: {removed:?}");
+        rehearsal.source_mut().groups.get_mut(&groups[0]).unwrap().members.extend(all());
+        let back = rehearsal.cycle(&mut Silent).await;
+        assert_eq!((back.findings.as_slice(), back.failed), (&[][..], 0), "{provider:?}: {back:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_manager_whose_change_was_lost_and_who_comes_back_is_set_again() {
+    let (mut source, people, _) = small();
+    let manager = |source: &mut Source, at: usize| {
+        source.people.get_mut(&people[0]).unwrap().manager = Some(people[at].clone());
+    };
+    manager(&mut source, 1);
+    let lost = LosesAnswer::new("/Users/", 1);
+    let (_embedded, mut rehearsal) = behind(&lost, Plan::default(), source).await;
+    let first = rehearsal.cycle(&mut Silent).await;
+    assert_eq!((first.failed, first.findings.len()), (0, 0), "{first:?}");
+    manager(rehearsal.source_mut(), 2);
+    let changed = rehearsal.cycle(&mut Silent).await;
+    // The change went through, and the client does not know.
+    assert_eq!((changed.failed, changed.findings.len()), (1, 0), "{changed:?}");
+    manager(rehearsal.source_mut(), 1);
+    let back = rehearsal.cycle(&mut Silent).await;
+    assert_eq!((back.findings.as_slice(), back.failed), (&[][..], 0), "{back:?}");
 }

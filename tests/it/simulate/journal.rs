@@ -140,7 +140,16 @@ async fn the_journal_of_a_chaotic_run_replayed_is_the_directory() {
         }
         for (id, (_, at)) in last {
             let mut fewer = journal.clone();
-            let taken = fewer.remove(at);
+            let taken = fewer.remove(at).unwrap();
+            // Of a member that came last and was deleted since there is no trace.
+            let added = texts(&taken, "added");
+            let is_over = !added.is_empty()
+                && texts(&taken, "changed") == ["members"]
+                && texts(&taken, "removed").is_empty()
+                && !added.iter().any(|member| there.resources.contains_key(member));
+            if is_over {
+                continue;
+            }
             assert_ne!(replay(&fewer), there, "{id} is as it was without {taken:#?}");
         }
     }
