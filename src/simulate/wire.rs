@@ -38,6 +38,9 @@ const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Most characters of a server's text that the log repeats.
 const DETAIL_CHARS_MAX: usize = 300;
 
+/// What some endpoints answer with, though the RFC has a type of its own.
+const JSON: &str = "application/json";
+
 /// The header of a tenant that is there to be rehearsed in.
 const REHEARSAL: &str = "scim-rehearsal";
 
@@ -158,6 +161,13 @@ struct Received {
     media: String,
     body: Bytes,
     retry_after: Option<Duration>,
+}
+
+impl Received {
+    /// Its media type, without parameters.
+    fn essence(&self) -> String {
+        self.media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
 }
 
 impl Client {
@@ -310,6 +320,12 @@ impl Client {
         let mut timings = self.timings.lock().unwrap_or_else(PoisonError::into_inner);
         timings.entry(call.kind).or_default().push(micros);
         drop(timings);
+        if let Ok(received) = &received
+            && received.essence() == JSON
+            && !received.body.is_empty()
+        {
+            self.remark(format!("answers of type {JSON} instead of application/scim+json"));
+        }
         if let (Some(recorder), Ok(received)) = (&self.recorder, &received)
             && call.kind.is_providers()
         {
@@ -359,7 +375,8 @@ impl Client {
 
     /// Reads an answer as a SCIM client does.
     fn read(&self, received: Received) -> Result<Answer, Failure> {
-        let Received { status, media, body, retry_after } = received;
+        let essence = received.essence();
+        let Received { status, body, retry_after, .. } = received;
         let failure = |code, detail: String| Failure { code, status: Some(status), detail };
         if (300..400).contains(&status) {
             let detail = format!("the answer was {status}, a redirection, which is not followed");
@@ -368,18 +385,9 @@ impl Client {
         if body.is_empty() {
             return Ok(Answer { status, body: Value::Null, retry_after });
         }
-        let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let is_scim = essence == "application/scim+json";
         let parsed = serde_json::from_slice::<Value>(&body).ok();
-        match parsed.filter(|_| is_scim || essence == "application/json") {
-            Some(body) => {
-                if !is_scim {
-                    self.remark(format!(
-                        "answers of type {essence} instead of application/scim+json"
-                    ));
-                }
-                Ok(Answer { status, body, retry_after })
-            }
+        match parsed.filter(|_| essence == "application/scim+json" || essence == JSON) {
+            Some(body) => Ok(Answer { status, body, retry_after }),
             None if status >= 400 => Ok(Answer { status, body: Value::Null, retry_after }),
             None => {
                 let kind = if essence.is_empty() { "no content type".to_owned() } else { essence };
