@@ -5,33 +5,22 @@
 Starts the server on a free port, prints each check, and ends with 1 when one of them failed.
 """
 
-import json
-import subprocess
 import sys
 from collections import Counter
 
 from httpx2 import Client
 from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import Status, check_server
+from served import served
 
 # Checks that this server answers differently on purpose, each with its reason. Exactly these may fail, no others.
 EXPECTED: dict[str, str] = {}
 
 
 def main(scimctl: str) -> int:
-    server = subprocess.Popen(
-        [scimctl, "serve", "--port", "0", "--tenant", "tester", "--format", "json"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        started = json.loads(server.stdout.readline())
-        token = started["tenants"][0]["token"]
-        http = Client(base_url=started["base_url"], headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    with served(scimctl) as (base_url, token):
+        http = Client(base_url=base_url, headers={"Authorization": f"Bearer {token}"}, timeout=60)
         results = check_server(SyncSCIMClient(http))
-    finally:
-        server.terminate()
-        server.wait(timeout=30)
     counts = Counter(result.status.name for result in results)
     bad = {Status.ERROR, Status.CRITICAL} & set(Status)
     failed = [result for result in results if result.status in bad]
