@@ -22,7 +22,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use http::Method;
 
-pub use request::{Request, decode_path};
+pub use request::{Request, asked, decode_path};
 pub use response::plain_error;
 
 use crate::auth::{Authenticator, Limiter};

@@ -86,6 +86,14 @@ pub fn decode_path(path: &str) -> String {
     percent_decode_str(path).decode_utf8().map_or_else(|_| path.to_owned(), Into::into)
 }
 
+/// What the raw query of a list asks for (RFC 7644 §3.4.2).
+///
+/// # Errors
+/// 400 when it is too long, not UTF-8 once decoded, or has two filters.
+pub fn asked(query: &str) -> Result<SearchRequest, ScimError> {
+    Query::parse(query)?.search()
+}
+
 /// The media type, whatever its parameters (RFC 7644 §3.1). Old clients say `text/json`.
 fn is_json(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();

@@ -86,8 +86,8 @@ impl Direct {
         body: Bytes,
     ) -> Result<Response<Bytes>, LocalError> {
         let no_header = || LocalError::new("there is no token for a tenant of that number");
-        let (_, token) = self.tenants.get(tenant).ok_or_else(no_header)?;
-        let value = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
+        let token = self.token(tenant).ok_or_else(no_header)?;
+        let value = HeaderValue::try_from(format!("Bearer {token}"));
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, value.map_err(|_| no_header())?);
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
@@ -95,8 +95,22 @@ impl Direct {
         let path = decode_path(&format!("{}{path}", self.app.config().base_path));
         let query = query.to_owned();
         let origin = Some("https://scim.example.com".to_owned());
-        let request = Request { method, path, query, headers, body, origin };
-        Ok(handle(&self.app, request, self.moments.unnamed()).await)
+        Ok(self.answer(Request { method, path, query, headers, body, origin }).await)
+    }
+
+    /// Answers a request as it is, path and headers included.
+    pub async fn answer(&self, request: Request) -> Response<Bytes> {
+        handle(&self.app, request, self.moments.unnamed()).await
+    }
+
+    /// The token of the tenant with that number.
+    pub fn token(&self, tenant: usize) -> Option<&str> {
+        self.tenants.get(tenant).map(|(_, token)| token.reveal())
+    }
+
+    /// The path below which everything lies.
+    pub fn base_path(&self) -> &str {
+        &self.app.config().base_path
     }
 
     /// Closes the engine's file.

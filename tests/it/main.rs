@@ -31,6 +31,7 @@ mod exchanges;
 mod faults;
 mod feed;
 mod fixtures;
+mod fuzz;
 mod histories;
 mod insight;
 mod interleavings;
