@@ -1,5 +1,5 @@
 # Shortcuts: each target is a plain cargo or sam line, and this is the list of them.
-.PHONY: help run demo picture test t expect exchanges soak load scale storm bench bench-cold fmt lint doc tidy build deploy ci
+.PHONY: help run demo picture test t expect exchanges fuzz soak load scale storm bench bench-cold fmt lint doc tidy build deploy ci
 
 help: ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ expect: ## Write what arrives into the expectations of the tests that F names; t
 
 exchanges: ## Run the recorded conversations (against SCIM_BASE_URL with SCIM_TOKEN, when set)
 	cargo test --test it exchanges
+
+fuzz: ## Make inputs up for a target of fuzz/ (needs nightly Rust and cargo-fuzz): make fuzz T=filter
+	FUZZ_SEEDS=fuzz/corpus cargo test --test it fuzz::
+	cd fuzz && cargo +nightly fuzz run -s none $(or $(T),filter) -- -timeout=1 -rss_limit_mb=2048 -dict=scim.dict
 
 soak: ## 25 requests a second on the Lambda binary for an hour, or for S seconds: make soak S=60
 	SOAK_SECONDS=$(or $(S),3600) cargo test --test it lambda::soak -- --nocapture
