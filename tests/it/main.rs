@@ -22,6 +22,7 @@ mod bad_input;
 mod brake;
 mod bulk;
 mod check;
+mod claims;
 mod cli;
 mod cost;
 mod cursors;
