@@ -59,7 +59,7 @@ directories! {
     jumpcloud: 4,
     onelogin: 5,
     rippling: 2,
-    rfc: 34,
+    rfc: 44,
 }
 
 /// How often, and how far apart, a deployed endpoint is asked again for an `externalId`.
@@ -336,7 +336,9 @@ fn always(answer: &Answer) -> Vec<String> {
         problems.push("the body is not JSON".to_owned());
         return problems;
     };
-    for (name, member) in [("Location", "location"), ("ETag", "version")] {
+    for (name, member) in
+        [("Location", "location"), ("Content-Location", "location"), ("ETag", "version")]
+    {
         let in_body = body.get("meta").and_then(|meta| meta.get(member)).and_then(Value::as_str);
         if let (Some(sent), Some(told)) = (header(&answer.headers, name), in_body)
             && sent != told
