@@ -114,6 +114,16 @@ pub const MEMBERS_PAGED_MAX: usize = 200_000;
 /// Ends of pages of groups that one process remembers, about 100 bytes each.
 pub const PLACES_KEPT: usize = 256;
 
+/// Most groups above a group that are looked through for one answer, or before a group comes into it, a query each. Where
+/// groups are nested, one is in a handful.
+pub const NESTED_GROUPS_MAX: usize = 1_000;
+
+/// Most levels of groups above a group that are looked through: each waits for the one below, some 10 ms.
+pub const NESTING_DEPTH_MAX: usize = 32;
+
+/// Groups above which is looked at the same time.
+pub const NESTING_IN_FLIGHT: usize = 8;
+
 /// Bytes of an answer from which on it is compressed for who takes gzip. What Entra asks for is far smaller, and costs no
 /// time for it; a page of 200 people is about as large.
 pub const COMPRESSED_FROM_BYTES: usize = 256 * 1024;

@@ -119,7 +119,7 @@ fn told((base, step): (&str, &Step), route: &Route, reply: Reply) -> Done {
     let (status, location, version) = match reply {
         Reply::Created { location, version, .. } => (201, Some(location), Some(version)),
         Reply::Resource { location, version, .. } => (200, Some(location), Some(version)),
-        Reply::NotModified { version } => (304, None, Some(version)),
+        Reply::NotModified { location, version } => (304, Some(location), Some(version)),
         Reply::NoContent { version } => (204, None, version),
         Reply::Document { .. } => (200, None, None),
     };

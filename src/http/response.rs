@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::ops::{Failure, Reply};
 use crate::scim::error::{ErrorKind, ScimError};
-use crate::scim::etag;
+use crate::scim::{etag, well_known};
 use crate::store::scopes::Scope;
 
 /// Says that a tenant is there to be rehearsed in.
@@ -15,6 +15,9 @@ pub(super) const REHEARSAL: HeaderName = HeaderName::from_static("scim-rehearsal
 /// The media type of SCIM (RFC 7644 §3.1).
 const SCIM_JSON: &str = "application/scim+json";
 
+/// Where a resource is, in its `meta`.
+const LOCATION: &str = "location";
+
 /// What a 401 asks for (RFC 6750 §3). `error` makes clients with a refresh token use it.
 const CHALLENGE: &str = "Bearer realm=\"scim\", error=\"invalid_token\"";
 
@@ -22,15 +25,25 @@ const CHALLENGE: &str = "Bearer realm=\"scim\", error=\"invalid_token\"";
 pub(super) fn of_reply(reply: Reply) -> Response<Bytes> {
     match reply {
         Reply::Created { body, location, version } => {
-            with_location(with_etag(body_of(201, &body), Some(version)), &location)
+            let response = with_etag(body_of(201, &body), Some(version));
+            with_content_location(with_location(response, &location), &location)
         }
         Reply::Resource { body, location, version } => {
             let response = with_etag(body_of(200, &body), Some(version));
-            set(response, header::CONTENT_LOCATION, &location)
+            with_content_location(response, &location)
         }
-        Reply::Document { body } => body_of(200, &body),
+        Reply::Document { body } => {
+            let location = body.get(well_known::META).and_then(|meta| meta.get(LOCATION));
+            match location.and_then(Value::as_str) {
+                Some(location) => with_content_location(body_of(200, &body), location),
+                None => body_of(200, &body),
+            }
+        }
         Reply::NoContent { version } => with_etag(empty(204), version),
-        Reply::NotModified { version } => with_etag(empty(304), Some(version)),
+        // RFC 9110 §15.4.5: with what a 200 would have had.
+        Reply::NotModified { location, version } => {
+            with_content_location(with_etag(empty(304), Some(version)), &location)
+        }
     }
 }
 
@@ -101,6 +114,11 @@ pub(super) fn insufficient_scope(missing: Scope) -> String {
 
 fn with_location(response: Response<Bytes>, location: &str) -> Response<Bytes> {
     set(response, header::LOCATION, location)
+}
+
+/// RFC 7643 §3.1: `meta.location` is the same as this header, on every answer that shows one resource.
+fn with_content_location(response: Response<Bytes>, location: &str) -> Response<Bytes> {
+    set(response, header::CONTENT_LOCATION, location)
 }
 
 fn with_etag(response: Response<Bytes>, version: Option<u64>) -> Response<Bytes> {

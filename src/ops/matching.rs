@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::represent::{Memberships, group_entry, insert, member_entry};
+use super::represent::{Memberships, Way, group_entry, insert, member_entry};
 use super::{Call, Failure};
 use crate::limits::{PAIRS_LOOKED_UP_MAX, SORTED_MAX, WHOLE_LOOKED_UP_MAX};
 use crate::scim::catalog::{Kind, ResourceType};
@@ -149,7 +149,7 @@ async fn named(
             let groups = call.store.get_many(&cx, Kind::Group, ids).await?;
             for (id, member) in &found {
                 if let Some(group) = groups.iter().find(|group| group.id == *id) {
-                    add(member.id, group_entry(call, group));
+                    add(member.id, group_entry(call, group, Way::Direct));
                 }
             }
         }
@@ -171,7 +171,8 @@ async fn whole(
     for candidate in candidates {
         let of = match kind {
             Kind::Group => memberships.members_of(call, candidate.id).await?,
-            Kind::User => memberships.groups_of(call, candidate.id).await?,
+            // What `groups.value eq` finds: the members. A filter does not climb.
+            Kind::User => memberships.direct_groups_of(call, candidate.id).await?,
         };
         entries.insert(candidate.id, (name, of));
     }

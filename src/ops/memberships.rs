@@ -13,6 +13,7 @@ use crate::scim::error::{ErrorKind, ScimError};
 use crate::scim::patch::{MemberDelta, ids};
 use crate::scim::resource::{Resource, ResourceId};
 use crate::store::members::{MemberChange, unknown_member};
+use crate::store::nesting::circle;
 
 /// Takes the members out of a document: they are stored apart. `None` when the request does not speak of them.
 pub(super) fn take(
@@ -77,11 +78,12 @@ pub(super) async fn patched(
     bounded(MemberChange { add, remove })
 }
 
-/// What the store refused of a change that a PATCH asked for: about an id that names nothing, with the operation that adds
-/// it.
+/// What the store refused of a change that a PATCH asked for: about an id that names nothing or would close a circle, with
+/// the operation that adds it.
 pub(super) fn blame(delta: &MemberDelta, error: ScimError) -> ScimError {
     let is_about = |id: &&String| {
-        ResourceId::parse(id).is_some_and(|id| unknown_member(&id.to_string()) == error)
+        ResourceId::parse(id)
+            .is_some_and(|id| [unknown_member(&id.to_string()), circle(id)].contains(&error))
     };
     match delta.added().iter().find(is_about) {
         Some(id) => delta.blame(id, error),

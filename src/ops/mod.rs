@@ -78,23 +78,33 @@ impl Preconditions {
     /// # Errors
     /// 412 when it is at another version.
     fn check(&self, resource: &Resource) -> Result<(), ScimError> {
+        self.check_match(resource)?;
+        if self.is_not_modified(resource) { Err(at_another_version(resource)) } else { Ok(()) }
+    }
+
+    /// Checks a resource that is about to be read or written.
+    ///
+    /// # Errors
+    /// 412 when it is at none of the versions of `If-Match`.
+    fn check_match(&self, resource: &Resource) -> Result<(), ScimError> {
         let version = resource.version;
         let missed = self.if_match.as_deref().is_some_and(|tags| !etag::names(tags, version));
-        let hit = self.is_not_modified(resource);
-        if missed || hit {
-            let detail = format!(
-                "the resource is at version {}, which the request's If-Match or If-None-Match rules out; read it again",
-                etag::format(version)
-            );
-            return Err(ScimError::new(ErrorKind::PreconditionFailed, detail));
-        }
-        Ok(())
+        if missed { Err(at_another_version(resource)) } else { Ok(()) }
     }
 
     /// Whether the reader has this version already.
     fn is_not_modified(&self, resource: &Resource) -> bool {
         self.if_none_match.as_deref().is_some_and(|tags| etag::names(tags, resource.version))
     }
+}
+
+/// The 412.
+fn at_another_version(resource: &Resource) -> ScimError {
+    let detail = format!(
+        "the resource is at version {}, which the request's If-Match or If-None-Match rules out; read it again",
+        etag::format(resource.version)
+    );
+    ScimError::new(ErrorKind::PreconditionFailed, detail)
 }
 
 /// What an operation answers.
@@ -130,6 +140,8 @@ pub enum Reply {
     },
     /// 304.
     NotModified {
+        /// Where the resource is.
+        location: String,
         /// The version.
         version: u64,
     },

@@ -4,12 +4,15 @@
 use serde_json::{Map, Value, json};
 
 use super::{Call, Failure, Reply};
-use crate::limits::{MEMBERS_COMPRESSED_MAX, MEMBERS_READ_MAX};
+use crate::limits::{
+    MEMBERS_COMPRESSED_MAX, MEMBERS_READ_MAX, NESTED_GROUPS_MAX, NESTING_DEPTH_MAX,
+};
 use crate::scim::catalog::Kind;
 use crate::scim::error::{ErrorKind, ScimError};
 use crate::scim::resource::{self, Resource, ResourceId};
 use crate::scim::well_known;
 use crate::store::members::Member;
+use crate::store::nesting::{Above, Nestable};
 use crate::store::work::Sweeping;
 
 /// The memberships that one answer shows: what is being swept is read once, before the first of them, and together they
@@ -17,13 +20,32 @@ use crate::store::work::Sweeping;
 #[derive(Debug)]
 pub(super) struct Memberships {
     sweeping: Option<Sweeping>,
+    above: Above,
     left: usize,
+}
+
+/// How somebody is in a group (RFC 7643 §4.1.2).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// As a member of it.
+    Direct,
+    /// As a member of a group that is in it.
+    Indirect,
+}
+
+impl Way {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Indirect => "indirect",
+        }
+    }
 }
 
 impl Memberships {
     /// For one answer.
     pub(super) fn new(call: &Call<'_>) -> Self {
-        Self { sweeping: None, left: call.members_max }
+        Self { sweeping: None, above: Above::default(), left: call.members_max }
     }
 
     /// What is being swept, as of the first look.
@@ -49,20 +71,45 @@ impl Memberships {
         Ok(members.iter().map(|member| member_entry(call, member)).collect())
     }
 
-    /// The entries of a user's `groups`.
+    /// The entries of a user's `groups`: of those that it is a member of, and behind them of those that these are in. What
+    /// is above a group is only read of one that has ever been a member of another.
     pub(super) async fn groups_of(
         &mut self,
         call: &Call<'_>,
         member: ResourceId,
     ) -> Result<Vec<Value>, Failure> {
+        let direct = self.direct_groups(call, member).await?;
+        let above = call.store.above(&call.cx(), &mut self.above, &direct).await?;
+        let above = above.ok_or_else(too_nested)?;
+        let left = self.left.checked_sub(above.len());
+        self.left = left.ok_or_else(|| too_many(call, Kind::User, member))?;
+        let direct = direct.iter().map(|one| group_entry(call, &one.group, Way::Direct));
+        let above = above.iter().map(|group| group_entry(call, group, Way::Indirect));
+        Ok(direct.chain(above).collect())
+    }
+
+    /// The entries of those of a user's `groups` that it is a member of.
+    pub(super) async fn direct_groups_of(
+        &mut self,
+        call: &Call<'_>,
+        member: ResourceId,
+    ) -> Result<Vec<Value>, Failure> {
+        let direct = self.direct_groups(call, member).await?;
+        Ok(direct.iter().map(|one| group_entry(call, &one.group, Way::Direct)).collect())
+    }
+
+    async fn direct_groups(
+        &mut self,
+        call: &Call<'_>,
+        member: ResourceId,
+    ) -> Result<Vec<Nestable>, Failure> {
         let (cx, sweeping) = (call.cx(), self.sweeping(call).await?);
         // Each of them is read.
         let most = self.left.min(MEMBERS_READ_MAX);
         let ids = call.store.groups_of(&cx, &sweeping, member, most).await?;
         let ids = ids.ok_or_else(|| too_many(call, Kind::User, member))?;
         self.left = self.left.saturating_sub(ids.len());
-        let groups = call.store.get_many(&cx, Kind::Group, &ids).await?;
-        Ok(groups.iter().map(|group| group_entry(call, group)).collect())
+        Ok(call.store.nestable(&cx, &ids).await?)
     }
 }
 
@@ -134,12 +181,12 @@ pub(super) fn member_entry(call: &Call<'_>, member: &Member) -> Value {
 }
 
 /// An entry of a user's `groups`.
-pub(super) fn group_entry(call: &Call<'_>, group: &Resource) -> Value {
+pub(super) fn group_entry(call: &Call<'_>, group: &Resource, way: Way) -> Value {
     json!({
         well_known::VALUE: group.id.to_string(),
         well_known::REF: group.location(call.resource_type(Kind::Group), call.base),
         well_known::DISPLAY: group.document.text(well_known::DISPLAY_NAME),
-        well_known::TYPE: "direct",
+        well_known::TYPE: way.word(),
     })
 }
 
@@ -148,6 +195,16 @@ pub(super) fn insert(whole: &mut Map<String, Value>, name: &str, entries: Vec<Va
     if !entries.is_empty() {
         whole.insert(name.to_owned(), Value::Array(entries));
     }
+}
+
+/// The refusal of an answer for which too much would have to be read of which groups are in which.
+fn too_nested() -> ScimError {
+    let groups = well_known::GROUPS;
+    let detail = format!(
+        "{groups}: the answer would look through more than {NESTED_GROUPS_MAX} groups that have groups as members, or deeper \
+         than {NESTING_DEPTH_MAX}; leave {groups} out, or nest fewer groups"
+    );
+    ScimError::new(ErrorKind::TooMany, detail)
 }
 
 /// The refusal of an answer with too many memberships, which says where they can be read page by page.

@@ -9,6 +9,7 @@
 //!
 //! What it cannot see, because it never scans: rows of the secrets table whose metadata is gone.
 
+mod circles;
 mod counters;
 mod facts;
 mod held;

@@ -81,6 +81,11 @@ impl Key {
         Self(format!("{}{shard:02}", count_prefix(kind)))
     }
 
+    /// How often groups have come into groups.
+    pub(super) fn nesting() -> Self {
+        Self("nesting".to_owned())
+    }
+
     /// The tenant's settings.
     pub(super) fn settings() -> Self {
         Self("settings".to_owned())

@@ -67,9 +67,28 @@ pub(super) struct Members {
     group: ResourceId,
     add: Vec<Member>,
     remove: Vec<ResourceId>,
+    /// What is known of circles that those who come would close.
+    pub(super) circles: Circles,
+}
+
+/// Whether groups that come into a group could have it among their members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Circles {
+    /// It has not been looked.
+    Unknown,
+    /// The group is new, so that nobody has it.
+    Impossible,
+    /// None of them has it, as long as the tenant's number is this.
+    RuledOut(u64),
 }
 
 impl Members {
+    /// Of a new group, which assumes that they are people.
+    pub(super) fn of_new(group: ResourceId, ids: &[ResourceId]) -> Result<Self, StoreError> {
+        let members = Self::assumed(group, MemberChange::adding(ids))?;
+        Ok(Self { circles: Circles::Impossible, ..members })
+    }
+
     /// Assumes that those to add are people and no members yet, and that those to remove are members.
     pub(super) fn assumed(group: ResourceId, change: MemberChange) -> Result<Self, StoreError> {
         if change.add.contains(&group) {
@@ -77,7 +96,19 @@ impl Members {
             return Err(StoreError::Refused(ScimError::new(ErrorKind::InvalidValue, detail)));
         }
         let people = change.add.into_iter().map(|id| Member { id, kind: Kind::User });
-        Ok(Self { group, add: people.collect(), remove: change.remove })
+        let (add, circles) = (people.collect(), Circles::Unknown);
+        Ok(Self { group, add, remove: change.remove, circles })
+    }
+
+    /// The group that they come into or leave.
+    pub(super) fn group(&self) -> ResourceId {
+        self.group
+    }
+
+    /// The ids of groups that come.
+    pub(super) fn groups(&self) -> impl Iterator<Item = ResourceId> {
+        let groups = self.add.iter().filter(|member| member.kind == Kind::Group);
+        groups.map(|member| member.id)
     }
 
     /// Nothing left to change.
@@ -153,7 +184,7 @@ impl Store {
             let key = key_of(tenant, &Key::member_of(*id, members.group));
             t.delete(pair, table, key, Condition::Present)?;
         }
-        Ok(())
+        self.add_nesting(t, cx, members)
     }
 
     /// What a cancelled transaction means for the next attempt: an error, or other members.
@@ -180,7 +211,7 @@ impl Store {
     /// those that were none are left out, ids that are no person's are looked for among the groups.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when an id to add names nothing in this tenant.
+    /// [`StoreError::Refused`] when an id to add names nothing in this tenant, or would close a circle.
     async fn correct(
         &self,
         cx: &Cx<'_>,
@@ -214,7 +245,7 @@ impl Store {
             index += 1;
             !parts.contains(&Members::pair_part(index - 1))
         });
-        Ok(())
+        self.rule_out_circles(cx, members).await
     }
 
     async fn which_groups_exist(
@@ -231,17 +262,11 @@ impl Store {
     /// Checks a change that is too large for one transaction before its first write: drops what is so already.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when an id to add names nothing in this tenant.
-    async fn checked(
-        &self,
-        cx: &Cx<'_>,
-        group: ResourceId,
-        change: &MemberChange,
-    ) -> Result<Members, StoreError> {
-        let tenant = cx.tenant.as_str();
-        let mut members = Members::assumed(group, change.clone())?;
-        let pairs = change.add.iter().chain(&change.remove);
-        let pairs: Vec<Key> = pairs.map(|id| Key::member(group, *id)).collect();
+    /// [`StoreError::Refused`] when an id to add names nothing in this tenant, or would close a circle.
+    async fn checked(&self, cx: &Cx<'_>, mut members: Members) -> Result<Members, StoreError> {
+        let (tenant, group) = (cx.tenant.as_str(), members.group);
+        let pairs = members.added().into_iter().chain(members.removed());
+        let pairs: Vec<Key> = pairs.map(|id| Key::member(group, id)).collect();
         let pairs = by_key(self.get_keys(cx.moment, tenant, &pairs).await?);
         let is_member = |id: ResourceId| pairs.contains_key(Key::member(group, id).as_str());
         members.add.retain(|member| !is_member(member.id));
@@ -260,6 +285,10 @@ impl Store {
                 member.kind = Kind::Group;
             }
         }
+        // In the first transaction, as far as it takes them: a circle that somebody else makes possible meanwhile is
+        // refused before anything is written.
+        members.add.sort_by_key(|member| member.kind != Kind::Group);
+        self.rule_out_circles(cx, &mut members).await?;
         Ok(members)
     }
 
@@ -272,7 +301,7 @@ impl Store {
         change: MemberChange,
         event: Event,
     ) -> Result<Resource, StoreError> {
-        let members = self.checked(cx, before.id, &change).await?;
+        let members = self.checked(cx, Members::assumed(before.id, change)?).await?;
         let mut current = before.clone();
         for mut chunk in chunks(&members) {
             in_time(cx)?;
@@ -306,7 +335,6 @@ impl Store {
         group: &Resource,
         members: &[ResourceId],
     ) -> Result<(), StoreError> {
-        let change = MemberChange::adding(members);
         super::item::fits(group)?;
         if cx.settings.group_names == GroupNames::Unique
             && let Some(name) = group.document.text(well_known::DISPLAY_NAME)
@@ -315,9 +343,9 @@ impl Store {
             // Found out now, and not after a thousand memberships; the transaction below decides.
             return Err(StoreError::Taken(Field::GroupName));
         }
-        let checked = self.checked(cx, group.id, &change).await?;
+        let checked = self.checked(cx, Members::of_new(group.id, members)?).await?;
         let work = self.begin_group(cx, group.id).await?;
-        let filled = self.fill_group(cx, (group, &work), &checked, change.add).await;
+        let filled = self.fill_group(cx, (group, &work), &checked, members.to_vec()).await;
         filled.map_err(StoreError::midway)
     }
 
@@ -394,14 +422,11 @@ pub(super) fn in_time(cx: &Cx<'_>) -> Result<(), StoreError> {
 
 /// Splits a change into transactions; one that changes nothing is one empty chunk, for the document's sake.
 fn chunks(members: &Members) -> Vec<Members> {
-    let group = members.group;
+    let none = Members { add: Vec::new(), remove: Vec::new(), ..members.clone() };
     let add = members.add.chunks(MEMBERS_PER_TRANSACTION);
-    let add = add.map(|add| Members { group, add: add.to_vec(), remove: Vec::new() });
+    let add = add.map(|add| Members { add: add.to_vec(), ..none.clone() });
     let remove = members.remove.chunks(MEMBERS_PER_TRANSACTION);
-    let remove = remove.map(|gone| Members { group, add: Vec::new(), remove: gone.to_vec() });
+    let remove = remove.map(|gone| Members { remove: gone.to_vec(), ..none.clone() });
     let all: Vec<Members> = add.chain(remove).collect();
-    if all.is_empty() {
-        return vec![Members { group, add: Vec::new(), remove: Vec::new() }];
-    }
-    all
+    if all.is_empty() { vec![none] } else { all }
 }

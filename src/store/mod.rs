@@ -13,6 +13,7 @@
 //! | member | `member#<group id>#<member id>` | `type` of the member |
 //! | member of | `memberof#<member id>#<group id>` | nothing but its key |
 //! | count | `count#<kind>#<shard>` | `n` |
+//! | nesting | `nesting` | `n`: how often groups have come into groups, a number that each time moves |
 //! | settings, activity, token | `settings`, `activity`, `token#<id>` | the tenant; when it was last seen; a token's metadata |
 //! | traffic | `traffic#<start>` | how often what was asked for in ten minutes; DynamoDB's TTL removes it |
 //! | portal, link | `portal`, `link#<id>` | what is known of the tenant's sign-in; a setup link's metadata |
@@ -37,6 +38,7 @@ pub mod list;
 pub mod matches;
 pub mod members;
 pub mod migrate;
+pub mod nesting;
 pub mod plan;
 pub mod portal;
 pub mod resources;

@@ -62,7 +62,7 @@ impl Store {
             self.create_large_group(cx, resource, members).await?;
             return Ok(None);
         }
-        let mut members = Members::assumed(resource.id, MemberChange::adding(members))?;
+        let mut members = Members::of_new(resource.id, members)?;
         loop {
             let trace = Trace::Minted(minted_key(resource));
             let done = self

@@ -16,6 +16,7 @@ use crate::scim::fold::fold;
 use crate::scim::resource::{Resource, ResourceId};
 use crate::store::journal::Event as Change;
 use crate::store::members::MemberChange;
+use crate::store::nesting::circle;
 use crate::store::{Cx, Settings, Store, StoreError};
 
 /// What a reference leads to.
@@ -64,17 +65,41 @@ impl Import<'_> {
             return Ok(());
         };
         for chunk in wanted.chunks(MEMBERS_CHANGED_MAX) {
-            let step =
-                async |cx: &Cx<'_>| add(store, cx, (group.id, chunk), self.options.writing).await;
-            match self.place.patiently(settings, step).await {
-                Ok((added, present)) => {
-                    self.report.added += added;
-                    self.report.present += present;
-                }
-                Err(error) => return self.refuse(line, row, error),
+            if let Err(error) = self.add_chunk(settings, (line, row, group.id), chunk).await {
+                return self.refuse(line, row, error);
             }
         }
         Ok(())
+    }
+
+    /// Adds members, but for groups that would close a circle, which are told.
+    async fn add_chunk(
+        &mut self,
+        settings: &Settings,
+        (line, row, group): (usize, &Row, ResourceId),
+        chunk: &[ResourceId],
+    ) -> Result<(), StoreError> {
+        let (store, writing) = (self.place.store, self.options.writing);
+        let mut left = chunk.to_vec();
+        loop {
+            let step = async |cx: &Cx<'_>| add(store, cx, (group, &left), writing).await;
+            let refused = match self.place.patiently(settings, step).await {
+                Ok((added, present)) => {
+                    self.report.added += added;
+                    self.report.present += present;
+                    return Ok(());
+                }
+                Err(StoreError::Refused(refused)) => refused,
+                Err(error) => return Err(error),
+            };
+            let before = left.len();
+            left.retain(|id| circle(*id) != refused);
+            if left.len() == before {
+                return Err(StoreError::Refused(refused));
+            }
+            let why = format!("{}; the other members are added", refused.detail());
+            self.tell(line, row, Outcome::Invalid, why);
+        }
     }
 
     fn refuse(&mut self, line: usize, row: &Row, error: StoreError) -> Result<(), TransferError> {

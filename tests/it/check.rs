@@ -442,6 +442,41 @@ async fn what_takes_a_decision_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn circles_of_groups_are_told() {
+    let fixture = Fixture::start().await;
+    let (team, all) = (&fixture.team, &fixture.all);
+    let outside = group(&fixture.app, "Outside", std::slice::from_ref(all)).await;
+    group(&fixture.app, "Above", &[outside.clone(), team.clone()]).await;
+    fixture.expect_whole().await;
+    let close = async |group: &str, member: &str| {
+        let item = [("type", text("Group"))];
+        fixture.put(&format!("member#{group}#{member}"), &item).await;
+        fixture.put(&format!("memberof#{member}#{group}"), &[]).await;
+    };
+    // Team is in All; Outside has nothing to do with it.
+    close(team, all).await;
+    for mode in [Mode::Report, Mode::Repair] {
+        let report = fixture.check(mode).await;
+        assert_eq!(sorts(&report), ["circle"], "{report:#?}");
+        assert_eq!((report.findings.len(), report.left(), report.unsettled), (1, 1, 0));
+        let what = &report.findings[0].what;
+        assert!(what.contains(team.as_str()) && what.contains(all.as_str()), "{what}");
+        assert!(!what.contains(&outside), "{what}");
+    }
+    // One that has itself, as the first of a longer way round.
+    close(&outside, &outside).await;
+    close(team, &outside).await;
+    assert_eq!(fixture.check(Mode::Report).await.findings.len(), 2);
+    let remove =
+        json!({ "schemas": [PATCH], "Operations": [{ "op": "remove", "path": "members" }] });
+    for id in [team, &outside] {
+        let target = format!("/Groups/{id}");
+        fixture.app.call("PATCH", &target, remove.clone()).await.expect(204);
+    }
+    fixture.expect_whole().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_check_beside_live_traffic_finds_nothing() {
     let fixture = Fixture::start().await;
     let app = &fixture.app;

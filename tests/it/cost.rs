@@ -266,6 +266,49 @@ async fn writes_of_groups() {
     assert_eq!(counted(&calls), [2, 2, 6], "{calls}");
 }
 
+#[tokio::test]
+async fn groups_in_groups() {
+    let (app, proxy) = warm().await;
+    let (ida, bob) = (user(&app, "ida@ex.test").await, user(&app, "bob@ex.test").await);
+    let inner = group(&app, "Inner", std::slice::from_ref(&ida)).await;
+    let (outer, other) = (group(&app, "Outer", &[]).await, group(&app, "Other", &[]).await);
+    let into = |group: &str, id: &str| {
+        (format!("/Groups/{group}"), on_members("add", std::slice::from_ref(&id.to_owned())))
+    };
+    for (what, (target, body), calls) in [
+        // It is taken for a person first; then what it is, how often groups came into groups, what is above.
+        (
+            "the first",
+            into(&outer, &inner),
+            "GetItem secret, GetItem group, TransactWriteItems of 5, BatchGetItem of 1, GetItem nesting, Query memberof, \
+             TransactWriteItems of 6",
+        ),
+        (
+            "into one that is in another",
+            into(&inner, &other),
+            "GetItem secret, GetItem group, TransactWriteItems of 5, BatchGetItem of 1, GetItem nesting, Query memberof, \
+             BatchGetItem of 1, TransactWriteItems of 6",
+        ),
+        // As into any other group.
+        ("a person", into(&inner, &bob), "GetItem secret, GetItem group, TransactWriteItems of 5"),
+    ] {
+        assert_eq!(cost(&app, &proxy, ("PATCH", &target, body)).await, calls, "{what}");
+    }
+    // What is above is read where something is: a query for each group that has ever been in another.
+    let shown = format!("/Users/{ida}?attributes=groups");
+    assert_eq!(
+        cost(&app, &proxy, ("GET", &shown, Value::Null)).await,
+        "GetItem secret, GetItem id, GetItem user, Query work, Query memberof, BatchGetItem of 1, Query memberof, \
+         BatchGetItem of 1"
+    );
+    // For everybody on a page together once.
+    assert_eq!(
+        cost(&app, &proxy, ("GET", "/Users?attributes=groups", Value::Null)).await,
+        "GetItem secret, Query count, Query id, BatchGetItem of 2, Query work, Query memberof, BatchGetItem of 1, \
+         Query memberof, BatchGetItem of 1, Query memberof, BatchGetItem of 1"
+    );
+}
+
 /// How many single reads, batches and transactions there are.
 fn counted(calls: &str) -> [usize; 3] {
     let count = |word: &str| calls.split(", ").filter(|call| call.starts_with(word)).count();

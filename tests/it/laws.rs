@@ -89,7 +89,11 @@ fn putting_back_what_was_read_changes_nothing() {
 }
 
 /// Holds a law against random values; `PROPTEST_CASES` raises their number.
-fn check<S: Strategy>(strategy: S, usual: u32, law: impl AsyncFn(S::Value) -> Result<(), String>) {
+pub(crate) fn check<S: Strategy>(
+    strategy: S,
+    usual: u32,
+    law: impl AsyncFn(S::Value) -> Result<(), String>,
+) {
     let set = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let config = test_runner::Config {
         cases: set.unwrap_or(usual),
@@ -275,7 +279,13 @@ async fn everybody(app: &App, kind: Kind) -> Result<Vec<Value>, String> {
         Kind::Group => "/Groups?count=200",
     };
     let list = app.call("GET", target, Value::Null).await.expect(200).json();
-    let all = list["Resources"].as_array().cloned().unwrap_or_default();
+    let mut all = list["Resources"].as_array().cloned().unwrap_or_default();
+    for user in &mut all {
+        // A filter looks at what somebody is a member of, and the answer shows what is above it, too.
+        if let Some(groups) = user["groups"].as_array_mut() {
+            groups.retain(|group| group["type"] == "direct");
+        }
+    }
     let key = |at: &Value| (at["meta"]["created"].to_string(), at["id"].to_string());
     if list["totalResults"] != json!(all.len()) || !all.is_sorted_by_key(key) {
         return Err(format!("GET {target}\nthe total or the order\nfound {list}"));

@@ -41,6 +41,7 @@ mod laws;
 mod limiter;
 mod migrate;
 mod model;
+mod nested;
 mod portal;
 mod proxy;
 mod races;

@@ -129,13 +129,14 @@ pub(crate) fn faults(items: &Items) -> Vec<String> {
                 (!there).then(|| "no member item".to_owned())
             }
             ["count", ..]
-            | ["settings" | "activity" | "brake"]
+            | ["settings" | "activity" | "brake" | "nesting"]
             | ["token" | "work" | "traffic" | "held" | "settled" | "told", _] => None,
             _ => Some("an item of no known sort".to_owned()),
         };
         faults.extend(fault.map(|fault| format!("{key}: {fault}")));
     }
     faults.extend(held_counts(items));
+    faults.extend(circles(items));
     for (kind, sort) in [("User", "id"), ("Group", "group")] {
         let shards = with_sort(items, "count").filter(|(key, _)| key.contains(kind));
         let counted: i64 = shards.map(|(_, shard)| number(shard, "n")).sum();
@@ -145,6 +146,30 @@ pub(crate) fn faults(items: &Items) -> Vec<String> {
         }
     }
     faults
+}
+
+/// No group is among its own members, however many groups are in between.
+fn circles(items: &Items) -> Vec<String> {
+    let nested = with_sort(items, "member").filter(|(_, item)| string(item, "type") == "Group");
+    let mut left: Vec<(&str, &str)> = nested
+        .map(|(key, _)| {
+            let ids: Vec<&str> = key.split('#').collect();
+            (ids[1], ids[2])
+        })
+        .collect();
+    // What has nothing above it, or nothing below it, is in no circle.
+    loop {
+        let before = left.len();
+        let all = left.clone();
+        left.retain(|(group, member)| {
+            all.iter().any(|(_, other)| other == group)
+                && all.iter().any(|(other, _)| other == member)
+        });
+        if left.len() == before {
+            break;
+        }
+    }
+    left.iter().map(|(group, member)| format!("member#{group}#{member}: in a circle")).collect()
 }
 
 /// The brake counts every change that it holds back, and each resource those that touched it.

@@ -199,6 +199,7 @@ impl<'a> Facts<'a> {
                 }
                 self.work.insert(reader.id("resource")?);
             }
+            "nesting" if *key == Key::nesting() => drop(reader?.number::<u64>("n")?),
             "settings" => drop(Settings::read(item)?),
             "link" => {
                 let reader = reader?;

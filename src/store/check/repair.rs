@@ -24,6 +24,8 @@ const UNREADABLE: &str = "if a newer version of this program wrote it, use that 
 const UNKNOWN: &str = "if nothing of yours needs it, delete it with DynamoDB's own tools";
 const UNMATCHABLE: &str = "give the user fewer or shorter values, from the identity provider";
 const MISPLACED: &str = "make the item's userName fit its key again with DynamoDB's own tools, then rename the user through SCIM";
+const CIRCLE: &str =
+    "take one of the groups out of the one that has it, from the identity provider or with a PATCH";
 const NAME_SHARED: &str = "rename one of the two groups, from the identity provider";
 
 /// Any number serves as `memberships`, as long as each new membership moves it.
@@ -42,6 +44,7 @@ impl Check<'_> {
             Suspect::Unmatchable(..) => return Ok(Some(Outcome::ByHand(UNMATCHABLE))),
             Suspect::Misplaced(_) => return Ok(Some(Outcome::ByHand(MISPLACED))),
             Suspect::NameShared { .. } => return Ok(Some(Outcome::ByHand(NAME_SHARED))),
+            Suspect::Circle(_) => return Ok(Some(Outcome::ByHand(CIRCLE))),
             Suspect::UserTwice { id, key } => {
                 (self.remove_user(facts, *id, key).await, "the second item was removed")
             }

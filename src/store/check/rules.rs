@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::super::keys::Key;
 use super::super::settings::Settings;
+use super::circles::circles;
 use super::facts::{Facts, Memberships, Pair};
 use super::{Finding, Outcome};
 use crate::scim::catalog::Kind;
@@ -58,6 +59,8 @@ pub(super) enum Suspect {
     PairLeft(Pair),
     /// A membership that says the wrong kind of member.
     WrongType(Pair, Kind),
+    /// Groups that are members of each other all around, by their memberships.
+    Circle(Vec<Pair>),
     /// A resource whose last change is not in the journal.
     ChangeLost { kind: Kind, id: ResourceId, key: Key, at: Uuid },
 }
@@ -75,6 +78,7 @@ pub(super) fn suspects(facts: &Facts<'_>, settings: &Settings) -> BTreeSet<Suspe
     groups(facts, settings, &mut found);
     names(facts, settings, &mut found);
     pairs(facts, &mut found);
+    found.extend(circles(facts).into_iter().map(Suspect::Circle));
     changes(facts, &mut found);
     found
 }
@@ -254,6 +258,10 @@ impl Suspect {
             Self::NameShared { group, key, holder } => {
                 vec![key.clone(), Key::group(*group), Key::group(*holder)]
             }
+            Self::Circle(pairs) => pairs
+                .iter()
+                .flat_map(|pair| [Key::member(pair.group, pair.member), Key::group(pair.group)])
+                .collect(),
             Self::InverseMissing(pair)
             | Self::InverseLeft(pair)
             | Self::HalfLeft(pair)
@@ -294,6 +302,9 @@ impl Suspect {
             | Self::ChangeLost { key, .. } => key.clone(),
             Self::IdLeft(id) | Self::IdElsewhere { id, .. } => Key::id(*id),
             Self::InverseLeft(pair) => Key::member_of(pair.member, pair.group),
+            Self::Circle(pairs) => {
+                pairs.first().map_or_else(Key::nesting, |pair| Key::member(pair.group, pair.member))
+            }
             Self::InverseMissing(pair)
             | Self::HalfLeft(pair)
             | Self::PairLeft(pair)
@@ -335,6 +346,7 @@ impl Suspect {
                 "name-shared",
                 format!("the groups {holder} and {group} have one name, and names are unique here"),
             ),
+            Self::Circle(pairs) => ("circle", told_of_circle(pairs)),
             Self::Unknown(_)
             | Self::Misplaced(_)
             | Self::IdLeft(_)
@@ -383,8 +395,18 @@ impl Suspect {
             | Self::LockLeft { .. }
             | Self::NameMissing { .. }
             | Self::LockMissing { .. }
+            | Self::Circle(_)
             | Self::NameShared { .. } => return self.told(),
         };
         (sort, what.to_owned())
     }
+}
+
+/// Of a circle of many groups the first few are named.
+fn told_of_circle(pairs: &[Pair]) -> String {
+    const NAMED: usize = 5;
+    let ids = pairs.iter().take(NAMED).map(|pair| pair.group.to_string());
+    let ids = ids.collect::<Vec<_>>().join(" has ");
+    let more = if pairs.len() > NAMED { " and so on, and the last one has" } else { "" };
+    format!("groups that have each other as members in a circle: {ids} has{more} the first one")
 }

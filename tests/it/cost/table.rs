@@ -252,6 +252,7 @@ impl Bench {
         let target = format!("/Groups/{}", created["id"].as_str().expect("an id"));
         let rename = replacing("displayName", "Team");
         self.row("rename group", ("PATCH", &target, rename), 204).await;
+        self.nested(&people[0]).await;
         for (name, size) in [("group of 1", 1), ("large group", large())] {
             let id = group(&self.app, name, &people[..1]).await;
             let items = partition(&self.app).await;
@@ -271,6 +272,21 @@ impl Bench {
                     self.row(&operation, ("PATCH", &target, body), 204).await;
                 }
             }
+        }
+    }
+
+    async fn nested(&mut self, member: &String) {
+        let inner = group(&self.app, "Inner", std::slice::from_ref(member)).await;
+        let outer = group(&self.app, "Outer", &[]).await;
+        let shown = format!("/Users/{member}?attributes=groups");
+        self.get("GET user with its groups, 1", &shown).await;
+        let add = on_members("add", std::slice::from_ref(&inner));
+        let target = format!("/Groups/{outer}");
+        self.row("add a group to a group", ("PATCH", &target, add), 204).await;
+        self.get("GET user with its groups, 1 in another one", &shown).await;
+        for id in [&inner, &outer] {
+            let target = format!("/Groups/{id}");
+            self.app.call("DELETE", &target, Value::Null).await.expect(204);
         }
     }
 

@@ -140,6 +140,11 @@ pub(super) fn requests() -> Vec<Operation> {
         on_group("add a member", ("PATCH", 204), move |people| {
             on_members("add", &one(&people.max))
         }),
+        operation("add a group", 204, |stage| {
+            let (people, inner) = (people(stage), stage.group("Inner", &[]));
+            let body = on_members("add", &[inner, people.max]);
+            Act::http("PATCH", format!("/Groups/{}", people.staff), body)
+        }),
         on_group("remove a member", ("PATCH", 204), move |people| {
             on_members("remove", &one(&people.bob))
         }),
@@ -172,6 +177,12 @@ pub(super) fn reads() -> Vec<Operation> {
     };
     vec![
         list("GET a user", |people| format!("/Users/{}?attributes=groups", people.ida)),
+        operation("GET a user in nested groups", 200, |stage| {
+            let people = people(stage);
+            let inner = stage.group("Inner", std::slice::from_ref(&people.staff));
+            stage.group("Outer", &[inner]);
+            Act::http("GET", format!("/Users/{}?attributes=groups", people.ida), Value::Null)
+        }),
         list("GET a group", |people| format!("/Groups/{}", people.staff)),
         list("list a page of users", |_| "/Users?startIndex=2&count=2".to_owned()),
         list("list groups", |_| "/Groups".to_owned()),

@@ -231,6 +231,7 @@ pub(super) fn groups() -> Vec<Pair> {
     let mut pairs = of_group_names();
     pairs.extend(of_memberships());
     pairs.extend(of_ends());
+    pairs.extend(of_nested());
     pairs
 }
 
@@ -300,6 +301,51 @@ fn of_memberships() -> Vec<Pair> {
         }),
         on_staff("rename user/add it", |s| {
             [rename(&s.bob, "ben"), on_member("add", &s.staff, &s.bob)]
+        }),
+    ]
+}
+
+/// Groups that come into groups: which of two that close a circle together is refused, and nothing else is.
+fn of_nested() -> Vec<Pair> {
+    fn nested(
+        name: &'static str,
+        acts: impl Fn(&Stage, &[String; 3]) -> [Act; 2] + 'static,
+    ) -> Pair {
+        pair(name, move |stage| {
+            let groups = ["One", "Two", "Three"].map(|name| stage.group(name, &[]));
+            acts(stage, &groups)
+        })
+    }
+    vec![
+        nested("nest/nest the other way round", |_, [one, two, _]| {
+            [on_member("add", one, two), on_member("add", two, one)]
+        }),
+        nested("nest/close a circle of three", |stage, [one, two, three]| {
+            stage.act(0, &on_member("add", one, two));
+            [on_member("add", two, three), on_member("replace", three, one)]
+        }),
+        nested("nest/put the other way round", |_, [one, two, _]| {
+            let body = json!({"displayName": "Two", "members": entries(std::slice::from_ref(one))});
+            [on_member("add", one, two), Act::http("PUT", format!("/Groups/{two}"), body)]
+        }),
+        nested("nest/nest elsewhere", |_, [one, two, three]| {
+            [on_member("add", one, two), on_member("add", three, two)]
+        }),
+        nested("nest the other way round/take out", |stage, [one, two, _]| {
+            stage.act(0, &on_member("add", one, two));
+            [on_member("add", two, one), on_member("remove", one, two)]
+        }),
+        nested("nest the other way round/delete what is between", |stage, [one, two, three]| {
+            stage.act(0, &on_member("add", one, two));
+            stage.act(0, &on_member("add", two, three));
+            [on_member("add", three, one), delete_group(two)]
+        }),
+        nested("nest/delete it", |_, [one, two, _]| {
+            [on_member("add", one, two), delete_group(two)]
+        }),
+        nested("nest/add a person", |stage, [one, two, _]| {
+            let ida = stage.user(&mail("ida"));
+            [on_member("add", one, two), on_member("add", two, &ida)]
         }),
     ]
 }

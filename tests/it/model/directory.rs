@@ -251,7 +251,8 @@ impl Directory {
             let is_group = self.groups.contains_key(member) && Some(member.as_str()) != id;
             is_group || self.users.contains_key(member)
         };
-        if group.name.is_empty() || !group.members.iter().all(is_there) {
+        let closes_a_circle = id.is_some_and(|id| self.below(&group.members).contains(id));
+        if group.name.is_empty() || !group.members.iter().all(is_there) || closes_a_circle {
             wrong.push(400);
         }
         let mut others = self.groups.iter().filter(|(other, _)| Some(other.as_str()) != id);
@@ -259,6 +260,34 @@ impl Directory {
             wrong.push(409);
         }
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+
+    /// These, and the members of the groups among them, and so on.
+    fn below(&self, members: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut found = members.clone();
+        loop {
+            let groups = found.iter().filter_map(|id| self.groups.get(id));
+            let more: BTreeSet<String> =
+                groups.flat_map(|group| &group.is.members).cloned().collect();
+            let before = found.len();
+            found.extend(more);
+            if found.len() == before {
+                return found;
+            }
+        }
+    }
+
+    /// The groups with this member, and those with such a group as a member, by another way only.
+    pub(super) fn groups_of(&self, member: &str) -> [BTreeSet<&String>; 2] {
+        let (mut direct, mut indirect) = (BTreeSet::new(), BTreeSet::new());
+        for (id, group) in &self.groups {
+            if group.is.members.contains(member) {
+                direct.insert(id);
+            } else if self.below(&group.is.members).contains(member) {
+                indirect.insert(id);
+            }
+        }
+        [direct, indirect]
     }
 
     /// Stores a user, as a new one or over the one with that id.

@@ -148,9 +148,13 @@ fn lists(base: &str, own: &Directory) -> Vec<Question> {
 /// Every user's groups.
 fn groups_of_users(base: &str, own: &Directory) -> Question {
     let users = own.users.keys().map(|user| {
-        let groups = own.groups.iter().filter(|(_, group)| group.is.members.contains(user));
-        let groups: Vec<Value> =
-            groups.map(|(id, group)| wire::group_of_user(base, id, &group.is)).collect();
+        let [direct, indirect] = own.groups_of(user);
+        let ways = direct.iter().map(|id| (id, "direct"));
+        let ways = ways.chain(indirect.iter().map(|id| (id, "indirect")));
+        let entry = |(id, way): (&&String, &str)| {
+            wire::group_of_user(base, (id, way), &own.groups[id.as_str()].is)
+        };
+        let groups: Vec<Value> = ways.map(entry).collect();
         match groups.as_slice() {
             [] => json!({"id": user}),
             groups => json!({"id": user, "groups": groups}),

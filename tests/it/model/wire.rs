@@ -230,8 +230,8 @@ pub(super) fn group(
 }
 
 /// An entry of a user's `groups`.
-pub(super) fn group_of_user(base: &str, id: &str, group: &Group) -> Value {
-    json!({"value": id, "$ref": format!("{base}/Groups/{id}"), "display": group.name, "type": "direct"})
+pub(super) fn group_of_user(base: &str, (id, way): (&str, &str), group: &Group) -> Value {
+    json!({"value": id, "$ref": format!("{base}/Groups/{id}"), "display": group.name, "type": way})
 }
 
 fn put(object: &mut Value, name: &str, value: Option<Value>) {

@@ -25,6 +25,7 @@ const INNER_LIMITS: &[&str] = &[
     "KEY_BYTES_MAX",
     "LIMITER_TENANTS_MAX",
     "LOG_ITEMS_PER_PAGE",
+    "NESTING_IN_FLIGHT",
     "OP_SHOWN_MAX",
     "PATH_SHOWN_MAX",
     "PLACES_KEPT",
