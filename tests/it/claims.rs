@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::{Answer, App};
 use crate::races::{crowd, delete, get, patch, replacing, user};
-use crate::whole::{journal, partition};
+use crate::whole::{client, journal, partition};
 
 const TARGET: &str = "/ServiceProviderConfig";
 
@@ -284,12 +284,71 @@ async fn pages(mut claims: Claims) {
 #[tokio::test]
 async fn what_is_not_claimed_is_refused() {
     let app = App::start().await;
-    assert_eq!(config(&app).await["documentationUri"], Value::Null);
-    for (method, target) in [("GET", "/Me"), ("PATCH", "/Me")] {
-        app.call(method, target, json!({})).await.expect(501);
+    for method in ["GET", "PATCH"] {
+        app.call(method, "/Me", json!({})).await.expect(501);
     }
     for target in ["/ServiceProviderConfigs", "/Subscriptions", "/Events", "/v1/Users"] {
         get(&app, target).await.expect(404);
     }
     delete(&app, TARGET).await.expect(405);
+}
+
+#[tokio::test]
+async fn a_token_opens_nothing_when_its_time_is_over_and_its_text_is_kept_nowhere() {
+    let app = App::start().await;
+    let token = app.issue(&app.tenant()).await.secret;
+    let call = || app.call_as(token.reveal(), "GET", "/Users", Value::Null);
+    call().await.expect(200);
+    let secrets = client(&app).scan().table_name(&app.store().tables().secrets).send().await;
+    let kept = format!("{:?} {:?} {secrets:?}", partition(&app).await, journal(&app).await);
+    assert!(kept.contains(&token.digest()), "it is looked for where its digest is");
+    assert!(!kept.contains(token.reveal()), "RFC 7643 §9.2");
+    app.clock().advance(Duration::from_hours(7 * 24));
+    let (_, detail) = error_of(&call().await.expect(401));
+    assert!(detail.contains("expired"), "{detail}");
+}
+
+/// The rules of RFC 7643 §2.3, §6 and §7 for what is published, and that it leads somewhere.
+#[tokio::test]
+async fn what_is_published_of_types_and_schemas_is_true() {
+    const TYPES: [&str; 8] =
+        ["string", "boolean", "decimal", "integer", "dateTime", "reference", "binary", "complex"];
+    let app = App::start().await;
+    let schemas = get(&app, "/Schemas").await.expect(200).json();
+    let types = get(&app, "/ResourceTypes").await.expect(200).json();
+    for (list, what) in [(&schemas, "Schema"), (&types, "ResourceType")] {
+        assert_eq!(list["totalResults"], ids(list).len(), "{what}");
+        for one in list["Resources"].as_array().unwrap() {
+            assert_eq!(one["meta"]["resourceType"], what);
+            let location = one["meta"]["location"].as_str().unwrap();
+            let target = location.strip_prefix(&app.base_url()).expect("below the base URL");
+            assert_eq!(get(&app, target).await.expect(200).json(), *one, "{target}");
+            for member in ["id", "name", "description"] {
+                assert!(one[member].as_str().is_some_and(|text| !text.is_empty()), "{one}");
+            }
+        }
+    }
+    for schema in schemas["Resources"].as_array().unwrap() {
+        let mut names = BTreeSet::new();
+        for attribute in schema["attributes"].as_array().expect("RFC 7643 §7") {
+            let name = attribute["name"].as_str().unwrap().to_lowercase();
+            assert!(names.insert(name), "twice: {attribute}");
+            assert!(TYPES.contains(&attribute["type"].as_str().unwrap()), "{attribute}");
+            for sub in attribute["subAttributes"].as_array().into_iter().flatten() {
+                let kind = sub["type"].as_str().unwrap();
+                assert!(TYPES.contains(&kind) && kind != "complex", "RFC 7643 §2.3.8: {sub}");
+                assert_eq!(sub["subAttributes"], Value::Null);
+            }
+        }
+    }
+    let urns = ids(&schemas);
+    for one in types["Resources"].as_array().unwrap() {
+        assert!(urns.contains(&one["schema"].as_str().unwrap()), "RFC 7643 §6: {one}");
+        for extension in one["schemaExtensions"].as_array().into_iter().flatten() {
+            assert!(urns.contains(&extension["schema"].as_str().unwrap()), "RFC 7643 §6: {one}");
+            assert!(extension["required"].is_boolean(), "RFC 7643 §6: {one}");
+        }
+        let list = get(&app, one["endpoint"].as_str().unwrap()).await.expect(200).json();
+        assert_eq!(list["totalResults"], 0);
+    }
 }

@@ -169,6 +169,32 @@ fn the_conformance_tables_name_tests_that_are_there() {
     none(&problems);
 }
 
+#[test]
+fn every_clause_of_an_rfc_is_held_or_says_why_it_is_not() {
+    let reasons = ["no: ", "nothing here: ", "outside: ", "see RFC "];
+    let tests = names_of_tests();
+    let mut problems = Vec::new();
+    let mut seen = 0;
+    for section in read("docs/CONFORMANCE.md").split("\n## ").filter(|it| it.starts_with("RFC ")) {
+        for row in section.lines().filter(|line| line.starts_with("| §")) {
+            seen += 1;
+            let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+            let [_, what, held] = cells.as_slice() else {
+                problems.push(format!("docs/CONFORMANCE.md: not three cells: {row}"));
+                continue;
+            };
+            let is_proof = |text: &&str| text.ends_with(".http") || tests.contains(*text);
+            let held = quoted(held).iter().any(is_proof)
+                || reasons.iter().any(|reason| held.starts_with(reason));
+            if !held {
+                problems.push(format!("docs/CONFORMANCE.md: nothing holds: {what}"));
+            }
+        }
+    }
+    assert!(seen > 150, "only {seen} clauses were found");
+    none(&problems);
+}
+
 /// The functions under `#[test]`, `#[tokio::test]` and in `proptest!`.
 fn names_of_tests() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
