@@ -5,11 +5,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use scim_endpoint::limits::BULK_OPERATIONS_MAX;
+use aws_sdk_dynamodb::types::AttributeValue;
+use scim_endpoint::limits::{BULK_OPERATIONS_MAX, START_INDEX_MAX, WHOLE_LOOKED_UP_MAX};
 use serde_json::{Map, Value, json};
 
 use crate::app::{Answer, App};
-use crate::races::{crowd, delete, get, patch, replacing, user};
+use crate::races::{crowd, delete, get, patch, put_all, replacing, user};
 use crate::whole::{client, journal, partition};
 
 const TARGET: &str = "/ServiceProviderConfig";
@@ -351,4 +352,29 @@ async fn what_is_published_of_types_and_schemas_is_true() {
         let list = get(&app, one["endpoint"].as_str().unwrap()).await.expect(200).json();
         assert_eq!(list["totalResults"], 0);
     }
+}
+
+/// `tooMany` (RFC 7644 §3.4.2.1), where no claim says the bound.
+#[tokio::test]
+async fn what_would_read_too_much_is_refused() {
+    let app = App::start().await;
+    let too_many = async |target: &str| {
+        let (kind, detail) = error_of(&get(&app, target).await.expect(400));
+        assert_eq!(kind, "tooMany", "{target}: {detail}");
+        assert!(!detail.is_empty(), "{target}");
+    };
+    crowd(&app, WHOLE_LOOKED_UP_MAX).await;
+    // Whose memberships have to be read whole, one after the other.
+    let target = "/Users?filter=groups.display+co+%22x%22";
+    get(&app, target).await.expect(200);
+    user(&app, "one.more@ex.test").await;
+    too_many(target).await;
+    // Behind so many, of which the count alone is there.
+    let items = partition(&app).await;
+    let (_, count) = items.iter().find(|(key, _)| key.starts_with("count#User#")).unwrap();
+    let mut count = count.clone();
+    count.insert("n".to_owned(), AttributeValue::N((START_INDEX_MAX + 1).to_string()));
+    put_all(&app, vec![count]).await;
+    too_many(&format!("/Users?startIndex={}", START_INDEX_MAX + 1)).await;
+    get(&app, &format!("/Users?count=1&startIndex={START_INDEX_MAX}")).await.expect(200);
 }
