@@ -8,8 +8,9 @@
 //! * The token's tenant has to be empty and used for nothing else, because the files keep their real
 //!   user names and count whole lists. Files run one at a time, and what a file created is deleted when
 //!   the file ends, so that the next one finds the tenant empty again.
-//! * Files that name `{other_token}` need a second such tenant in `SCIM_OTHER_TOKEN`; without it they
-//!   are left out, and a line on standard error says so.
+//! * Files that name `{other_token}` need a second such tenant in `SCIM_OTHER_TOKEN`, those that name
+//!   `{reader_token}` or `{domain_token}` a limited token in `SCIM_READER_TOKEN` or `SCIM_DOMAIN_TOKEN`;
+//!   without it they are left out, and a line on standard error says so.
 //! * A GET that mentions `externalId` is repeated for a few seconds before it counts as failed: that
 //!   index is eventually consistent there. Nothing else is repeated.
 //!
@@ -34,7 +35,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::app::Answer;
-use endpoint::{Deployment, Endpoint, header};
+use endpoint::{Deployment, Endpoint, FURTHER_TOKENS, header};
 use pattern::Names;
 use script::{Script, Step};
 
@@ -59,7 +60,7 @@ directories! {
     jumpcloud: 4,
     onelogin: 5,
     rippling: 2,
-    rfc: 44,
+    rfc: 46,
 }
 
 /// How often, and how far apart, a deployed endpoint is asked again for an `externalId`.
@@ -172,13 +173,15 @@ async fn run_script(
     let mut names = Names::new();
     names.bind("base", &endpoint.base_url());
     names.bind("token", &endpoint.token());
-    match endpoint.other_token() {
-        Some(token) => names.bind("other_token", &token),
-        None if text.contains("{other_token}") => {
-            note(&format!("{}: left out, SCIM_OTHER_TOKEN is not set", script.label));
-            return Vec::new();
+    for (name, variable) in FURTHER_TOKENS {
+        if !text.contains(&format!("{{{name}}}")) {
+            continue;
         }
-        None => {}
+        let Some(token) = endpoint.token_named(name).await else {
+            note(&format!("{}: left out, {variable} is not set", script.label));
+            return Vec::new();
+        };
+        names.bind(name, &token);
     }
 
     let mut run = Run { endpoint, names, created: Vec::new(), edits: rewrite::Edits::default() };

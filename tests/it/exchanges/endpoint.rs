@@ -3,8 +3,21 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use scim_endpoint::admin::tokens::{self, Life};
+use scim_endpoint::scim::domain::Domain;
+use scim_endpoint::store::scopes::{Scope, Scopes};
+use scim_endpoint::store::{Settings, TenantId};
+
 use super::script::Request;
 use crate::app::{Answer, App};
+
+/// The tokens that a file may name besides `{token}`, and where a deployed endpoint's are: of another tenant, of the same
+/// tenant for reading users alone, and of a tenant for people of `example.com` alone.
+pub(super) const FURTHER_TOKENS: [(&str, &str); 3] = [
+    ("other_token", "SCIM_OTHER_TOKEN"),
+    ("reader_token", "SCIM_READER_TOKEN"),
+    ("domain_token", "SCIM_DOMAIN_TOKEN"),
+];
 
 pub(super) enum Endpoint {
     InProcess(App),
@@ -16,7 +29,7 @@ pub(super) enum Endpoint {
 pub(super) struct Deployment {
     base_url: String,
     token: String,
-    other_token: Option<String>,
+    further_tokens: Vec<(&'static str, String)>,
 }
 
 impl Deployment {
@@ -32,7 +45,10 @@ impl Deployment {
             (Some(base_url), Some(token)) => Ok(Some(Self {
                 base_url: base_url.trim_end_matches('/').to_owned(),
                 token,
-                other_token: read("SCIM_OTHER_TOKEN"),
+                further_tokens: FURTHER_TOKENS
+                    .into_iter()
+                    .filter_map(|(name, variable)| Some((name, read(variable)?)))
+                    .collect(),
             })),
             _ => Err("SCIM_BASE_URL and SCIM_TOKEN have to be set together".to_owned()),
         }
@@ -66,10 +82,18 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn other_token(&self) -> Option<String> {
+    /// One of [`FURTHER_TOKENS`]; `None` when the deployed endpoint has none.
+    pub(super) async fn token_named(&self, name: &str) -> Option<String> {
         match self {
-            Self::InProcess(app) => Some(app.other_token()),
-            Self::Deployed(deployment) => deployment.other_token.clone(),
+            Self::InProcess(app) => Some(match name {
+                "reader_token" => reader_token(app).await,
+                "domain_token" => domain_token(app).await,
+                _ => app.other_token(),
+            }),
+            Self::Deployed(deployment) => {
+                let mut tokens = deployment.further_tokens.iter();
+                tokens.find(|(found, _)| *found == name).map(|(_, token)| token.clone())
+            }
         }
     }
 
@@ -82,6 +106,21 @@ impl Endpoint {
             Self::Deployed(deployment) => curl(&deployment.base_url, request),
         }
     }
+}
+
+async fn reader_token(app: &App) -> String {
+    let scopes = Scopes::of(&[Scope::parse("users:read").expect("it is a scope")]);
+    let (moment, tenant) = (app.moment(), app.tenant());
+    let what = ("reader", Life::days(7));
+    let issued = tokens::issue_limited(app.store(), &moment, &tenant, what, scopes).await;
+    issued.expect("a token is issued").secret.reveal().to_owned()
+}
+
+async fn domain_token(app: &App) -> String {
+    let tenant = TenantId::parse("one-domain").expect("it is an id");
+    let domains = vec![Domain::parse("example.com").expect("it is a domain")];
+    let settings = Settings { domains, ..Settings::default() };
+    app.create_tenant(&tenant, &settings).await.reveal().to_owned()
 }
 
 /// The first header of that name.
