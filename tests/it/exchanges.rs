@@ -60,6 +60,7 @@ directories! {
     jumpcloud: 4,
     onelogin: 5,
     rippling: 2,
+    google: 1,
     rfc: 46,
 }
 
