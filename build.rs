@@ -1,5 +1,5 @@
 //! Builds the files under `schemas/` into the program, so that one more attribute or extension is a JSON file and no
-//! Rust. Writes three constants: the schemas, the resource types, and the common attributes.
+//! Rust. Writes four constants: the schemas, the resource types, the common attributes, and the files of whoever deploys.
 //!
 //! The paths in them begin where the package is compiled, not where this ran: two checkouts may share a target directory.
 
@@ -13,6 +13,7 @@ fn main() -> io::Result<()> {
     let mut code = String::new();
     list(&mut code, "SCHEMA_FILES", &root, "schemas")?;
     list(&mut code, "RESOURCE_TYPE_FILES", &root, "schemas/resource-types")?;
+    named(&mut code, "CUSTOM_FILES", &root, "schemas/custom")?;
     let common = include("schemas/common/common.json");
     writeln!(code, "const COMMON_FILE: &str = {common};").map_err(io::Error::other)?;
     fs::write(
@@ -23,6 +24,25 @@ fn main() -> io::Result<()> {
 
 /// Writes `const NAME: &[&str]` with every `.json` file directly in `folder`, sorted by name.
 fn list(code: &mut String, name: &str, root: &Path, folder: &str) -> io::Result<()> {
+    writeln!(code, "const {name}: &[&str] = &[").map_err(io::Error::other)?;
+    for file in files(root, folder)? {
+        writeln!(code, "    {},", include(&file)).map_err(io::Error::other)?;
+    }
+    writeln!(code, "];").map_err(io::Error::other)
+}
+
+/// Writes `const NAME: &[(&str, &str)]` with the path and the text of each of these files, of which there may be none.
+fn named(code: &mut String, name: &str, root: &Path, folder: &str) -> io::Result<()> {
+    writeln!(code, "const {name}: &[(&str, &str)] = &[").map_err(io::Error::other)?;
+    let files = if root.join(folder).is_dir() { files(root, folder)? } else { Vec::new() };
+    for file in files {
+        writeln!(code, "    ({file:?}, {}),", include(&file)).map_err(io::Error::other)?;
+    }
+    writeln!(code, "];").map_err(io::Error::other)
+}
+
+/// The `.json` files directly in `folder`, sorted by name.
+fn files(root: &Path, folder: &str) -> io::Result<Vec<String>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(root.join(folder))? {
         let path = entry?.path();
@@ -32,11 +52,7 @@ fn list(code: &mut String, name: &str, root: &Path, folder: &str) -> io::Result<
         }
     }
     files.sort();
-    writeln!(code, "const {name}: &[&str] = &[").map_err(io::Error::other)?;
-    for file in files {
-        writeln!(code, "    {},", include(&file)).map_err(io::Error::other)?;
-    }
-    writeln!(code, "];").map_err(io::Error::other)
+    Ok(files)
 }
 
 /// The expression for a file's text.

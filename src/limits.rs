@@ -394,3 +394,18 @@ pub const CYCLES_SHOWN: usize = 20;
 
 /// Pause in seconds after which the portal's page that waits for the identity provider's calls is loaded again.
 pub const WAITING_PAUSE_SECONDS: u32 = 5;
+
+/// Schema files of a deployment's own.
+pub const SCHEMA_FILES_MAX: usize = 100;
+
+/// Largest schema file in bytes.
+pub const SCHEMA_BYTES_MAX: usize = 256 * 1024;
+
+/// Attributes of a schema of a deployment's own, and sub-attributes of one of them.
+pub const SCHEMA_ATTRIBUTES_MAX: usize = 100;
+
+/// Schemas that a tenant may have switched on: their names are copied to its tokens' rows.
+pub const TENANT_SCHEMAS_MAX: usize = 20;
+
+/// Sets of switched-on schemas that a process keeps ready; others are put together for each call.
+pub const SCHEMA_SETS_KEPT: usize = 64;

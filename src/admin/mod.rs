@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::limits::{
     BRAKE_BUDGET_MAX, BRAKE_WINDOW_MINUTES_MAX, DOMAINS_MAX, LINKS_MAX, MATCH_ATTRIBUTES_MAX,
-    TOKEN_LABEL_CHARS_MAX, TOKEN_ROWS_PORTAL_MAX, TOKENS_MAX,
+    TENANT_SCHEMAS_MAX, TOKEN_LABEL_CHARS_MAX, TOKEN_ROWS_PORTAL_MAX, TOKENS_MAX,
 };
 use crate::moment::Moment;
 use crate::store::settings::Status;
@@ -55,6 +55,10 @@ pub enum AdminError {
     TooManyMatchAttributes,
     /// More e-mail domains than a tenant may name.
     TooManyDomains,
+    /// No schema of the deployment's own has that URN; these are there.
+    NoSchema(String, Vec<String>),
+    /// More schemas than a tenant may have.
+    TooManySchemas,
     /// A label that is empty, too long, or has line breaks.
     Label,
     /// The tenant has no token with that id.
@@ -119,13 +123,10 @@ impl fmt::Display for AdminError {
                 f,
                 "{text}: {why}; a match attribute is a text attribute of users, such as emails.value or externalId"
             ),
-            Self::TooManyMatchAttributes => {
-                write!(
-                    f,
-                    "a tenant has at most {MATCH_ATTRIBUTES_MAX} match attributes; name fewer"
-                )
-            }
+            Self::TooManyMatchAttributes => f.write_str(&too_many_match_attributes()),
             Self::TooManyDomains => f.write_str(&too_many_domains()),
+            Self::NoSchema(urn, known) => f.write_str(&no_schema(urn, known)),
+            Self::TooManySchemas => f.write_str(&too_many_schemas()),
             Self::Label => write!(
                 f,
                 "a label is 1 to {TOKEN_LABEL_CHARS_MAX} characters on one line; choose another"
@@ -167,6 +168,24 @@ fn no_link(tenant: &TenantId, link: &str) -> String {
 
 fn too_many_domains() -> String {
     format!("a tenant allows at most {DOMAINS_MAX} e-mail domains; name fewer")
+}
+
+fn too_many_match_attributes() -> String {
+    format!("a tenant has at most {MATCH_ATTRIBUTES_MAX} match attributes; name fewer")
+}
+
+fn too_many_schemas() -> String {
+    format!("a tenant has at most {TENANT_SCHEMAS_MAX} schemas of the deployment's own; name fewer")
+}
+
+fn no_schema(urn: &str, known: &[String]) -> String {
+    let known = match known {
+        [] => "it knows none".to_owned(),
+        _ => format!("it knows {}", known.join(", ")),
+    };
+    format!(
+        "{urn}: this scimctl knows no such schema ({known}); build it where the file is in schemas/custom, or set SCIM_SCHEMAS to the file's folder"
+    )
 }
 
 fn too_many_kept(tenant: &TenantId) -> String {
@@ -219,6 +238,8 @@ impl Error for AdminError {
             | Self::MatchAttribute(..)
             | Self::TooManyMatchAttributes
             | Self::TooManyDomains
+            | Self::NoSchema(..)
+            | Self::TooManySchemas
             | Self::Label
             | Self::NoToken(..)
             | Self::TokenExpired(_)

@@ -3,7 +3,7 @@
 use super::portal::{self, Link};
 use super::tokens::{self, Token};
 use super::{ACTOR, AdminError, not_deleting, with_settings};
-use crate::limits::{DOMAINS_MAX, MATCH_ATTRIBUTES_MAX};
+use crate::limits::{DOMAINS_MAX, MATCH_ATTRIBUTES_MAX, TENANT_SCHEMAS_MAX};
 use crate::moment::{Moment, Timestamp};
 use crate::scim::catalog::{Kind, ResourceType, Target};
 use crate::scim::discovery::GroupNames;
@@ -270,6 +270,43 @@ pub async fn set_domains(
         Ok(())
     })
     .await
+}
+
+/// Switches these schemas of the deployment's own on for a tenant, by their URNs, and all others off; none: all off.
+/// Returns the URNs as their schemas spell them.
+///
+/// # Errors
+/// When there is none of that name, it is being deleted, there are too many, or one is not deployed.
+pub async fn set_schemas(
+    store: &Store,
+    moment: &Moment,
+    tenant: &TenantId,
+    urns: &[String],
+) -> Result<Vec<String>, AdminError> {
+    let known = store.catalog().custom().iter().map(|extension| &extension.schema.urn);
+    let known: Vec<&String> = known.collect();
+    let spelled = urns.iter().map(|urn| {
+        let found = known.iter().find(|known| known.eq_ignore_ascii_case(urn.trim()));
+        found.map(|known| (*known).clone()).ok_or_else(|| {
+            let known = known.iter().map(|known| (*known).clone()).collect();
+            AdminError::NoSchema(urn.escape_debug().to_string(), known)
+        })
+    });
+    let mut schemas = spelled.collect::<Result<Vec<_>, _>>()?;
+    schemas.sort_unstable();
+    schemas.dedup();
+    if schemas.len() > TENANT_SCHEMAS_MAX {
+        return Err(AdminError::TooManySchemas);
+    }
+    with_settings(store, moment, tenant, async |cx| {
+        not_deleting(cx.tenant, cx.settings)?;
+        if cx.settings.schemas != schemas {
+            store.set_schemas(cx, schemas.clone()).await?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(schemas)
 }
 
 /// A tenant that is so already is left alone. Returns what it was before.

@@ -12,6 +12,7 @@ pub(super) use super::insight_args::{HealthArguments, LogArguments, WhyArguments
 use super::load::LoadArguments;
 use super::portal::{PortalArguments, public_url};
 use super::saml::SamlArguments;
+use super::schema::SchemaArguments;
 use super::serve::LogLevel;
 use super::simulate::SimulateArguments;
 use super::token::TokenArguments;
@@ -87,6 +88,8 @@ pub(super) enum Command {
     Import(ImportArguments),
     /// Write a tenant's people and groups as JSON lines that `import` reads
     Export(ExportArguments),
+    /// Check schema files of your own before they are deployed
+    Schema(SchemaArguments),
     /// Print documents for your customers
     Docs(DocsArguments),
     /// What a stack costs a month with so many people
@@ -126,6 +129,11 @@ pub(super) struct ServeArguments {
     /// What is logged to standard error; info is one line a request [default: warn, or what RUST_LOG says]
     #[arg(long, value_enum, value_name = "LEVEL")]
     pub(super) log: Option<LogLevel>,
+
+    /// Take the schema files of this folder instead of those that were built in, and switch them on for the tenants [env:
+    /// SCIM_SCHEMAS]
+    #[arg(long, value_name = "DIR")]
+    pub(super) schemas: Option<PathBuf>,
 }
 
 impl Default for ServeArguments {
@@ -139,6 +147,7 @@ impl Default for ServeArguments {
             rate: None,
             token_cache: 0,
             log: None,
+            schemas: None,
         }
     }
 }
@@ -182,7 +191,7 @@ pub(super) enum TenantCommand {
         #[arg(value_parser = tenant)]
         tenant: TenantId,
         /// Whether it is there to be rehearsed in
-        #[arg(long, value_name = "true|false", required_unless_present_any = ["domains", "any_domain"], conflicts_with_all = ["domains", "any_domain"])]
+        #[arg(long, value_name = "true|false", required_unless_present_any = ["domains", "any_domain", "schemas", "no_schemas"])]
         rehearsal: Option<bool>,
         /// An e-mail domain whose people it takes, instead of those that were named before; repeat it for more
         #[arg(long = "domain", value_name = "DOMAIN", value_parser = domain, conflicts_with = "any_domain")]
@@ -190,6 +199,12 @@ pub(super) enum TenantCommand {
         /// Take people of every e-mail domain, as in the beginning
         #[arg(long)]
         any_domain: bool,
+        /// The URNs of the schemas of your own that it has, instead of those that were named before
+        #[arg(long, value_name = "URN,URN", value_delimiter = ',', conflicts_with = "no_schemas")]
+        schemas: Vec<String>,
+        /// Switch every schema of your own off, as in the beginning
+        #[arg(long)]
+        no_schemas: bool,
     },
     /// List the tenants
     List,

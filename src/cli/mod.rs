@@ -28,6 +28,7 @@ mod probe;
 mod resync;
 mod saml;
 mod scale;
+mod schema;
 mod serve;
 mod simulate;
 mod site;
@@ -149,6 +150,7 @@ async fn dispatch(
         Some(Command::Journal(journal)) => journal::run(journal, host, out).await,
         Some(Command::Import(import)) => import::run(import, host, out).await,
         Some(Command::Export(export)) => export::run(export, host, out).await,
+        Some(Command::Schema(schema)) => schema::run(&schema, out),
         Some(Command::Docs(docs)) => docs::run(&docs, out),
         Some(Command::Cost(cost)) => cost::run(&cost, out),
         Some(Command::Simulate(simulate)) => simulate::run(*simulate, host, out).await,

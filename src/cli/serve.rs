@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Host;
 use super::args::ServeArguments;
 use super::output::{CliError, Output, fields};
+use super::schema;
 use super::site::tenant_url;
 use crate::local::{self, Options, Pages, Started};
 use crate::store::Tables;
@@ -29,7 +30,8 @@ pub(super) async fn run(
     host: &Host,
     out: &mut Output,
 ) -> Result<ExitCode, CliError> {
-    let ServeArguments { port, data, tenants, public_url, rate, token_cache, log } = arguments;
+    let ServeArguments { port, data, tenants, public_url, rate, token_cache, log, schemas } =
+        arguments;
     if let Some(level) = level(log, host) {
         telemetry::init_text(Some(&level));
     }
@@ -42,7 +44,9 @@ pub(super) async fn run(
     let look_up = |name: &str| host.variable(name);
     let pages = Pages::from_lookup(public_url, look_up).map_err(CliError::new)?;
     let token_cache = Duration::from_secs(token_cache);
-    let options = Options { port, data, tenants: unique, rate, token_cache, pages };
+    let schemas = schemas.or_else(|| schema::folder(host)).map(|folder| schema::files(&[folder]));
+    let schemas = schemas.transpose()?;
+    let options = Options { port, data, tenants: unique, rate, token_cache, pages, schemas };
     let started = local::start(options).await;
     let (started, server) = started.map_err(|error| CliError::new(error.to_string()))?;
     let stopped = stopped();

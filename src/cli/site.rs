@@ -11,6 +11,7 @@ use super::Host;
 use super::args::Place;
 use super::output::CliError;
 use super::probe::{self, Found};
+use super::schema;
 use crate::config::journal_days;
 use crate::limits::{CLOCK_ERROR_MAX, FUNCTION_TIME_LIMIT, TOKEN_CACHE_SECONDS_MAX};
 use crate::local;
@@ -45,6 +46,10 @@ pub(super) async fn open(place: &Place, host: &Host) -> Result<Site, CliError> {
         (None, Some(endpoint)) => open_endpoint(place, host, endpoint).await,
         (None, None) => open_tables(place, host).await,
     }?;
+    let site = match schema::catalog(host)? {
+        None => site,
+        Some(catalog) => Site { store: site.store.with_catalog(catalog.into()), ..site },
+    };
     // A look at the registry, so that whoever is in the wrong place reads so, whatever the command is.
     match site.store.tenants(&host.moment(), None, 1).await {
         Ok(_) => Ok(Site { program: host.program(), flags: flags(place), ..site }),

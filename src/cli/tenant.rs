@@ -10,7 +10,7 @@ use super::Host;
 use super::args::{TenantArguments, TenantCommand};
 use super::output::{CliError, Output, counted, fields, minute, minute_or_never, table, time_json};
 use super::site::{self, Site};
-use super::{portal, saml, token};
+use super::{portal, saml, schema, token};
 use crate::admin::delete::{self, Step};
 use crate::admin::release;
 use crate::admin::tenants::{self, Choice, Listed, Overview};
@@ -33,7 +33,7 @@ pub(super) async fn run(
             let settings = tenants::create(store, &moment, &tenant, &choice).await?;
             created(&site, &tenant, &settings, out)?;
         }
-        TenantCommand::Set { tenant, rehearsal, domains, any_domain } => {
+        TenantCommand::Set { tenant, rehearsal, domains, any_domain, schemas, no_schemas } => {
             if let Some(rehearsal) = rehearsal {
                 tenants::set_rehearsal(store, &moment, &tenant, rehearsal).await?;
                 marked(&tenant, rehearsal, out)?;
@@ -41,6 +41,10 @@ pub(super) async fn run(
             if any_domain || !domains.is_empty() {
                 tenants::set_domains(store, &moment, &tenant, &domains).await?;
                 restricted(&tenant, &domains, out)?;
+            }
+            if no_schemas || !schemas.is_empty() {
+                let schemas = tenants::set_schemas(store, &moment, &tenant, &schemas).await?;
+                schema::switched(&tenant, &schemas, out)?;
             }
         }
         TenantCommand::List => list(&tenants::list(store, &moment).await?, out)?,
@@ -151,6 +155,7 @@ fn show(overview: &Overview, out: &mut Output) -> Result<(), CliError> {
                 ("Match attributes", settings.match_attributes.join(", ")),
                 ("Group names", word_of(settings.group_names).to_owned()),
                 ("E-mail domains", domains_text(&settings.domains)),
+                ("Own schemas", schema::text(&settings.schemas)),
                 ("Last call", minute_or_never(overview.last_call)),
                 ("Last probe", minute_or_never(overview.last_probe)),
                 ("Last refusal", minute_or_never(overview.last_refusal)),
@@ -186,6 +191,7 @@ fn settings_json(settings: &Settings) -> Value {
         "group_names": word_of(settings.group_names),
         "rehearsal": settings.is_rehearsal,
         "domains": settings.domains.iter().map(Domain::as_str).collect::<Vec<_>>(),
+        "schemas": settings.schemas,
     })
 }
 

@@ -109,7 +109,15 @@ pub async fn start(
     let tenants = vec![tenant.clone()];
     let pages = local::Pages::default();
     let token_cache = Duration::ZERO;
-    let endpoint = local::Options { port: 0, data: None, tenants, rate: None, token_cache, pages };
+    let endpoint = local::Options {
+        port: 0,
+        data: None,
+        tenants,
+        rate: None,
+        token_cache,
+        pages,
+        schemas: None,
+    };
     let (mut endpoint, server) = local::start(endpoint).await?;
     let (_, token) = endpoint.tenants.pop().ok_or_else(|| DemoError::new("there is no token"))?;
     let token = Arc::new(token);

@@ -85,9 +85,11 @@ async fn operation(
         return Err(lacks(caller, missing).into());
     }
     let preconditions = Preconditions { if_match: step.version.clone(), if_none_match: None };
+    let catalog = app.store.catalog_of(caller.settings());
     let call = Call {
         caller,
         store: &app.store,
+        catalog: &catalog,
         moment,
         base,
         preconditions: &preconditions,

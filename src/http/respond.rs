@@ -201,9 +201,11 @@ async fn dispatch(
     };
     let projection = Projection::parse(asked.attributes.as_deref(), asked.excluded.as_deref())?;
     let base = base_url(app, request);
+    let catalog = app.store.catalog_of(caller.settings());
     let call = Call {
         caller,
         store: &app.store,
+        catalog: &catalog,
         moment,
         base: &base,
         preconditions: &preconditions,

@@ -52,6 +52,9 @@ pub struct Options {
     pub token_cache: Duration,
     /// How the workspace settings are.
     pub pages: Pages,
+    /// Schema files instead of those that were built in, each by its name and its text. All of them are switched on for
+    /// the tenants.
+    pub schemas: Option<Vec<(String, String)>>,
 }
 
 /// How the workspace settings are; by itself, as the template's parameters have them.
@@ -148,8 +151,8 @@ pub async fn start_through(
         ))
     })?;
     let address = listener.local_addr().map_err(|error| LocalError::new(error.to_string()))?;
+    let catalog = catalog(options.schemas.as_deref())?;
     let engine = Engine::start(options.data.as_deref()).await?;
-    let catalog = Catalog::embedded().map_err(|error| LocalError::new(error.to_string()))?;
     let sdk = match through(engine.endpoint().to_owned()).await? {
         Some(reached) => sdk_config(&reached),
         None => engine.sdk_config(),
@@ -161,6 +164,9 @@ pub async fn start_through(
         .await
         .map_err(|error| describe("the tables cannot be created", &error))?;
     let tenants = seed(&store, &moments, &options.tenants).await?;
+    if options.schemas.is_some() {
+        switch_on(&store, &moments, &options.tenants).await?;
+    }
     // What `scimctl portal link` prints leads to this server.
     let reached = options.pages.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let said = store.set_public_url(&moments.unnamed(), &reached).await;
@@ -226,6 +232,33 @@ async fn seed(
         seeded.push((tenant.clone(), issued.secret));
     }
     Ok(seeded)
+}
+
+/// The catalog with these files, or with those that were built in.
+fn catalog(files: Option<&[(String, String)]>) -> Result<Catalog, LocalError> {
+    let read = match files {
+        None => Catalog::embedded(),
+        Some(files) => {
+            let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+            Catalog::embedded_with(&files.collect::<Vec<_>>())
+        }
+    };
+    read.map_err(|error| LocalError::new(error.to_string()))
+}
+
+/// Gives these tenants every schema that there is.
+async fn switch_on(
+    store: &Store,
+    moments: &Moments,
+    tenants: &[TenantId],
+) -> Result<(), LocalError> {
+    let urns = store.catalog().custom().iter().map(|extension| extension.schema.urn.clone());
+    let urns: Vec<String> = urns.collect();
+    for tenant in tenants {
+        let done = admin::tenants::set_schemas(store, &moments.unnamed(), tenant, &urns).await;
+        done.map_err(|error| LocalError::new(error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// The environment that the Lambda binary reads, for this engine.

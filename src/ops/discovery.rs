@@ -16,7 +16,7 @@ pub fn service_provider_config(call: &Call<'_>) -> Reply {
 /// # Errors
 /// 404 when there is none with that id.
 pub fn resource_types(call: &Call<'_>, id: Option<&str>) -> Result<Reply, Failure> {
-    let catalog = call.store.catalog();
+    let catalog = call.catalog;
     match id {
         None => Ok(all(discovery::resource_types(catalog, call.base))),
         Some(id) => one(discovery::resource_type(catalog, call.base, id), "resource type"),
@@ -28,7 +28,7 @@ pub fn resource_types(call: &Call<'_>, id: Option<&str>) -> Result<Reply, Failur
 /// # Errors
 /// 404 when there is none with that URN.
 pub fn schemas(call: &Call<'_>, urn: Option<&str>) -> Result<Reply, Failure> {
-    let (catalog, names) = (call.store.catalog(), call.caller.settings().group_names);
+    let (catalog, names) = (call.catalog, call.caller.settings().group_names);
     match urn {
         None => Ok(all(discovery::schemas(catalog, call.base, names))),
         Some(urn) => one(discovery::schema(catalog, call.base, urn, names), "schema"),

@@ -27,7 +27,7 @@ use serde_json::Value;
 use crate::auth::Caller;
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::moment::Moment;
-use crate::scim::catalog::{Kind, ResourceType};
+use crate::scim::catalog::{Catalog, Kind, ResourceType};
 use crate::scim::error::{ErrorKind, ScimError};
 use crate::scim::project::Projection;
 use crate::scim::resource::Resource;
@@ -41,6 +41,8 @@ pub struct Call<'a> {
     pub caller: &'a Caller,
     /// The store.
     pub store: &'a Store,
+    /// The resource types and schemas that the tenant has.
+    pub catalog: &'a Catalog,
     /// The request's time and chance.
     pub moment: &'a Moment,
     /// The absolute URL of the SCIM root, without a trailing slash.
@@ -59,7 +61,7 @@ impl<'a> Call<'a> {
     }
 
     fn resource_type(&self, kind: Kind) -> &'a ResourceType {
-        self.store.catalog().resource_type(kind)
+        self.catalog.resource_type(kind)
     }
 }
 

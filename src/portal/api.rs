@@ -208,6 +208,8 @@ impl From<AdminError> for Refused {
             | AdminError::MatchAttribute(..)
             | AdminError::TooManyMatchAttributes
             | AdminError::TooManyDomains
+            | AdminError::NoSchema(..)
+            | AdminError::TooManySchemas
             | AdminError::NoToken(..)
             | AdminError::TokenExpired(_)
             | AdminError::TooManyTokens(_)

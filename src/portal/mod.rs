@@ -248,6 +248,8 @@ impl From<AdminError> for Stop {
             | AdminError::MatchAttribute(..)
             | AdminError::TooManyMatchAttributes
             | AdminError::TooManyDomains
+            | AdminError::NoSchema(..)
+            | AdminError::TooManySchemas
             | AdminError::NoLink(..)
             | AdminError::TooManyLinks(_)
             | AdminError::Brake

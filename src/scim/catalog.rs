@@ -3,8 +3,9 @@
 //! The catalog is built once, at start. It resolves attribute paths: every other module asks it what a name means
 //! and never looks names up by itself.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::custom::{self, Extension};
 use super::path::AttrPath;
 use super::schema::{Attribute, Schema, SchemaError, text};
 use super::well_known;
@@ -65,6 +66,8 @@ pub struct ResourceType {
     pub schema: Schema,
     /// Its extensions, in order.
     pub extensions: Vec<Schema>,
+    /// The URNs of those that each resource has to have.
+    pub required: Vec<String>,
     /// The attributes that every resource has (RFC 7643 §3.1): `id`, `externalId`, `meta`, `schemas`.
     pub common: Vec<Attribute>,
     /// The file's content, as `/ResourceTypes` gives it out (without `meta`).
@@ -133,6 +136,21 @@ impl ResourceType {
         std::iter::once(&self.schema).chain(&self.extensions).map(|schema| schema.urn.as_str())
     }
 
+    /// One more extension.
+    fn extend(&mut self, schema: &Schema, required: bool) {
+        self.extensions.push(schema.clone());
+        if required {
+            self.required.push(schema.urn.clone());
+        }
+        let entry = json!({ "schema": schema.urn, "required": required });
+        if let Some(json) = self.json.as_object_mut() {
+            let listed = json.entry("schemaExtensions").or_insert_with(|| json!([]));
+            if let Some(listed) = listed.as_array_mut() {
+                listed.push(entry);
+            }
+        }
+    }
+
     fn own(&self, path: &AttrPath) -> Option<&Attribute> {
         self.attribute_named(path.name().as_str())
     }
@@ -157,26 +175,37 @@ impl ResourceType {
                 .flatten()
                 .map(|extension| find(text(extension, "schema", name)?))
                 .collect::<Result<Vec<_>, _>>()?,
+            required: Vec::new(),
             common: common.attributes.clone(),
             json: json.clone(),
         })
     }
 }
 
-/// Everything that `schemas/` says.
+/// Everything that `schemas/` says: what every tenant has, and what else one may have.
 #[derive(Clone, Debug)]
 pub struct Catalog {
     users: ResourceType,
     groups: ResourceType,
     schemas: Vec<Schema>,
+    custom: Vec<Extension>,
 }
 
 impl Catalog {
-    /// Reads the files that were built in: `schemas/*.json`, `schemas/resource-types/*.json`, `schemas/common/*.json`.
+    /// Reads the files that were built in: `schemas/*.json`, `schemas/resource-types/*.json`, `schemas/common/*.json`,
+    /// and, of whoever deploys, `schemas/custom/*.json`.
     ///
     /// # Errors
     /// [`SchemaError`] when a file is not a schema, or a resource type names one that is not there.
     pub fn embedded() -> Result<Self, SchemaError> {
+        Self::embedded_with(CUSTOM_FILES)
+    }
+
+    /// As [`Catalog::embedded`], with these files instead of those of whoever deployed, each by its name and its text.
+    ///
+    /// # Errors
+    /// As [`Catalog::embedded`].
+    pub fn embedded_with(files: &[(&str, &str)]) -> Result<Self, SchemaError> {
         let schemas =
             SCHEMA_FILES.iter().map(|json| Schema::parse(json)).collect::<Result<Vec<_>, _>>()?;
         let common = Schema::parse(COMMON_FILE)?;
@@ -190,7 +219,32 @@ impl Catalog {
                 .find(|resource_type| resource_type.kind == kind)
                 .ok_or_else(|| SchemaError(format!("no resource type file for {}", kind.name())))
         };
-        Ok(Self { users: read(Kind::User)?, groups: read(Kind::Group)?, schemas })
+        let (users, groups) = (read(Kind::User)?, read(Kind::Group)?);
+        let custom = custom::read(files, &schemas, &[&users, &groups])?;
+        Ok(Self { users, groups, schemas, custom })
+    }
+
+    /// What a tenant has with these schemas, by their URNs. One that is not deployed (any more) is none.
+    #[must_use]
+    pub fn with(&self, urns: &[String]) -> Self {
+        let mut whole = Self { custom: Vec::new(), ..self.clone() };
+        let chosen = |extension: &&Extension| urns.contains(&extension.schema.urn);
+        for Extension { schema, extends } in self.custom.iter().filter(chosen) {
+            whole.schemas.push(schema.clone());
+            for (kind, required) in extends {
+                let resource_type = match kind {
+                    Kind::User => &mut whole.users,
+                    Kind::Group => &mut whole.groups,
+                };
+                resource_type.extend(schema, *required);
+            }
+        }
+        whole
+    }
+
+    /// The schemas that a tenant may have beside those that every tenant has.
+    pub fn custom(&self) -> &[Extension] {
+        &self.custom
     }
 
     /// The resource type of that kind.

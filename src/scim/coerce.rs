@@ -12,7 +12,8 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
 use super::error::{ErrorKind, ScimError, json_type};
-use super::schema::{Attribute, Mutability, Returned, Type};
+use super::fold::fold;
+use super::schema::{Attribute, Reference, Type};
 use super::well_known;
 use crate::limits::{DECIMAL_EXPONENT_MAX, STRING_BYTES_MAX, VALUES_MAX};
 use crate::moment::Timestamp;
@@ -33,14 +34,11 @@ pub(in crate::scim) fn value(
     if attribute.multi_valued { many(attribute, value, at) } else { one(attribute, value, at) }
 }
 
-/// Whether a client may write `attribute` and somebody may read it afterwards. What is not kept is accepted and
-/// dropped: `id` and `groups` are the server's, and a password has no use here.
+/// Whether what a client writes is stored. What is not kept is accepted and dropped: `id` and `groups` are the server's,
+/// and a password has no use here. Of a custom attribute everything is kept that a client may write: the team's own
+/// app reads what no answer shows.
 pub(in crate::scim) fn is_kept(attribute: &Attribute) -> bool {
-    let writable = match attribute.mutability {
-        Mutability::ReadWrite | Mutability::Immutable => true,
-        Mutability::ReadOnly | Mutability::WriteOnly => false,
-    };
-    writable && attribute.returned != Returned::Never
+    attribute.is_kept
 }
 
 /// Whether `value` unassigns the attribute that it is given for.
@@ -150,7 +148,16 @@ fn one(attribute: &Attribute, value: &Value, at: &str) -> Result<Option<Value>, 
     }
     match attribute.kind {
         Type::Complex => complex(attribute, value, at),
-        Type::String | Type::Reference => checked(value, at, "a string", |_| true),
+        Type::String => canonical(attribute, checked(value, at, "a string", |_| true)?, at),
+        Type::Reference if attribute.references.is_empty() => {
+            checked(value, at, "a string", |_| true)
+        }
+        Type::Reference => {
+            let allowed = reference_words(&attribute.references);
+            checked(value, at, &allowed, |text| {
+                attribute.references.iter().any(|reference| leads_to(reference, text))
+            })
+        }
         Type::Boolean => match value.as_str().and_then(boolean) {
             Some(flag) => Ok(Some(Value::Bool(flag))),
             None if value.is_boolean() => Ok(Some(value.clone())),
@@ -165,7 +172,7 @@ fn one(attribute: &Attribute, value: &Value, at: &str) -> Result<Option<Value>, 
         Type::Integer if value.is_i64() || value.is_u64() => Ok(Some(value.clone())),
         Type::Integer if value.is_number() => Err(unfit(at, "a whole number", value)),
         Type::Integer => Err(wrong_type(at, "a whole number", value)),
-        Type::Decimal if value.as_f64().is_some_and(is_storable) => Ok(Some(value.clone())),
+        Type::Decimal if value.as_f64().is_some_and(is_storable) => Ok(Some(as_stored(value))),
         Type::Decimal if value.is_number() => Err(unfit(at, "a number of ordinary size", value)),
         Type::Decimal => Err(wrong_type(at, "a number", value)),
         Type::DateTime => {
@@ -217,6 +224,68 @@ fn unfit(at: &str, allowed: &str, value: &Value) -> ScimError {
     let arrived = json_type(value);
     let detail = format!("{at} must be {allowed}; {arrived} of another form arrived");
     ScimError::new(ErrorKind::InvalidValue, detail)
+}
+
+/// Whether the text is one of those that the schema has, as its `caseExact` says. It is kept as it was sent.
+fn canonical(
+    attribute: &Attribute,
+    value: Option<Value>,
+    at: &str,
+) -> Result<Option<Value>, ScimError> {
+    let known = &attribute.canonical_values;
+    let is_known = |text: &str| {
+        let same =
+            |known: &String| known == text || (!attribute.case_exact && fold(known) == fold(text));
+        known.iter().any(same)
+    };
+    match value.as_ref().and_then(Value::as_str) {
+        Some(text) if !known.is_empty() && !is_known(text) => {
+            let detail =
+                format!("{at} must be one of {}; another string arrived", known.join(", "));
+            Err(ScimError::new(ErrorKind::InvalidValue, detail))
+        }
+        Some(_) | None => Ok(value),
+    }
+}
+
+/// What an error says of values that lead somewhere.
+fn reference_words(references: &[Reference]) -> String {
+    let words = references.iter().map(|reference| match reference {
+        Reference::External => "a URI with a scheme".to_owned(),
+        Reference::Uri => "a URI".to_owned(),
+        Reference::Resource(endpoint) => format!("a URI that ends with {endpoint}/ and an id"),
+    });
+    words.collect::<Vec<_>>().join(" or ")
+}
+
+/// Whether a text is a URI, absolute or relative (RFC 3986, as far as its characters go), and of that sort. Whether there
+/// is anything at its end, nobody looks.
+fn leads_to(reference: &Reference, text: &str) -> bool {
+    let is_uri = text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b));
+    is_uri
+        && match reference {
+            Reference::Uri => true,
+            Reference::External => text.split_once(':').is_some_and(|(scheme, rest)| {
+                let mut letters = scheme.chars();
+                letters.next().is_some_and(|c| c.is_ascii_alphabetic())
+                    && letters.all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+                    && !rest.is_empty()
+            }),
+            Reference::Resource(endpoint) => {
+                let mut segments = text.rsplit('/');
+                let id = segments
+                    .next()
+                    .is_some_and(|id| !id.is_empty() && !id.contains(['?', '#', ':']));
+                id && segments.next() == Some(endpoint.trim_start_matches('/'))
+            }
+        }
+}
+
+/// A decimal without a fraction is a whole number in the store, and has to be the same before and after.
+fn as_stored(value: &Value) -> Value {
+    let whole = value.as_f64().filter(|number| value.is_f64() && number.fract() == 0.0);
+    let whole = whole.map(|number| format!("{number:.0}"));
+    whole.and_then(|digits| digits.parse::<i64>().ok()).map_or_else(|| value.clone(), Value::from)
 }
 
 /// RFC 7643 §2.3.6 allows both alphabets of RFC 4648; whether padding is needed depends on who wrote the encoder.

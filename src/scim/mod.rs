@@ -7,6 +7,7 @@ pub mod bulk;
 pub mod catalog;
 pub mod coerce;
 pub mod column;
+pub mod custom;
 pub mod discovery;
 pub mod document;
 pub mod domain;

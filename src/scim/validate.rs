@@ -15,7 +15,7 @@ use super::error::{ErrorKind, ScimError, json_type};
 use super::fold::fold;
 use super::name::AttrName;
 use super::patch::{self, MemberStep, Spot, Step, Verb};
-use super::schema::{Attribute, Mutability, Type, Uniqueness};
+use super::schema::{Attribute, Mutability, Returned, Type, Uniqueness};
 use super::well_known;
 use crate::limits::{EXTERNAL_ID_BYTES_MAX, IDENTIFIER_BYTES_MAX, VALUES_MAX};
 
@@ -33,12 +33,14 @@ pub fn document(rt: &ResourceType, body: &Value) -> Result<Document, ScimError> 
         attributes.shift_remove(name);
     }
     add_defaults(rt, &mut attributes, None);
+    check_required(rt, &attributes)?;
     finish(rt, attributes)
 }
 
-/// The document of a PUT body (RFC 7644 §3.5.1): what the body omits is cleared. Two things survive an omission.
+/// The document of a PUT body (RFC 7644 §3.5.1): what the body omits is cleared. Three things survive an omission.
 /// `active` keeps its value, because connectors that send what an admin has mapped must not reactivate or deactivate
-/// anybody by leaving it out; and an immutable attribute keeps its value, because it cannot change.
+/// anybody by leaving it out; an immutable attribute, because it cannot change; and one that is never returned, because
+/// who sends back what was read cannot have it.
 ///
 /// An attribute that is stored apart (a group's members) is absent when the body omits it or says null, and then its
 /// values stay; `[]` stands in the document as `[]` and takes all values away.
@@ -52,13 +54,15 @@ pub fn replacement(
 ) -> Result<Document, ScimError> {
     let mut attributes = read(rt, body)?;
     keep_immutable(rt, &mut attributes, current);
+    keep_unseen(rt, &mut attributes, current);
     add_defaults(rt, &mut attributes, Some(current));
     check_immutable(rt, current, &attributes)?;
+    check_required(rt, &attributes)?;
     finish(rt, attributes)
 }
 
-/// The checks that do not depend on how a document came about: required attributes are present, lists are not too long,
-/// at most one value is primary, identifiers fit into a key.
+/// The checks that do not depend on how a document came about: lists are not too long, at most one value is primary,
+/// identifiers fit into a key.
 ///
 /// # Errors
 /// 400 `invalidValue` that names the attribute.
@@ -66,7 +70,7 @@ pub(in crate::scim) fn finish(
     rt: &ResourceType,
     mut attributes: Map<String, Value>,
 ) -> Result<Document, ScimError> {
-    check(rt, &attributes)?;
+    check_lengths(rt, &attributes)?;
     for attribute in core(rt) {
         keep_one_primary(rt, attribute, &mut attributes);
     }
@@ -84,14 +88,10 @@ pub(in crate::scim) fn finish(
 ///
 /// # Errors
 /// As [`finish`].
-pub(in crate::scim) fn check(
+pub(in crate::scim) fn check_lengths(
     rt: &ResourceType,
     attributes: &Map<String, Value>,
 ) -> Result<(), ScimError> {
-    if let Some(missing) = missing(rt, attributes) {
-        let detail = format!("{} is required and must not be empty", missing.label());
-        return Err(ScimError::new(ErrorKind::InvalidValue, detail));
-    }
     for attribute in core(rt) {
         check_length(rt, attribute, attributes)?;
     }
@@ -105,47 +105,73 @@ pub(in crate::scim) fn check(
     Ok(())
 }
 
-/// A required attribute that is not there.
+/// Refuses what is sent as a whole without a required attribute.
+fn check_required(rt: &ResourceType, attributes: &Map<String, Value>) -> Result<(), ScimError> {
+    match missing(rt, attributes).first() {
+        None => Ok(()),
+        Some(missing) => Err(missing.refusal()),
+    }
+}
+
+/// A required attribute that is not there, or an extension.
+#[derive(Clone, Copy, PartialEq)]
 pub(in crate::scim) struct Missing<'a> {
     extension: Option<&'a str>,
-    attribute: &'a Attribute,
-    part: Option<&'a Attribute>,
+    attribute: Option<&'a AttrName>,
+    part: Option<&'a AttrName>,
 }
 
 impl Missing<'_> {
     /// How errors name it.
     pub(in crate::scim) fn label(&self) -> String {
-        match self.part {
-            None => self.attribute.name.to_string(),
-            Some(part) => format!("{}.{}", self.attribute.name, part.name),
+        let mut label = self.extension.unwrap_or_default().to_owned();
+        if let Some(attribute) = self.attribute {
+            let colon = if label.is_empty() { "" } else { ":" };
+            label = format!("{label}{colon}{attribute}");
         }
+        match self.part {
+            None => label,
+            Some(part) => format!("{label}.{part}"),
+        }
+    }
+
+    /// The refusal of what came without it.
+    pub(in crate::scim) fn refusal(&self) -> ScimError {
+        let detail = format!("{} is required and must not be empty", self.label());
+        ScimError::new(ErrorKind::InvalidValue, detail)
     }
 
     /// Whether `before` had the attribute, so that its absence is a removal.
     pub(in crate::scim) fn was_in(&self, before: &Document) -> bool {
-        let keys = self.extension.into_iter().chain([self.attribute.name.as_str()]);
+        let attribute = self.attribute.map(AttrName::as_str);
+        let keys = self.extension.into_iter().chain(attribute);
         at(before.attributes(), &keys.collect::<Vec<_>>()).is_some()
     }
 }
 
-/// The first required attribute that is not there. An extension's attributes are required where the extension is used;
-/// sub-attributes where their attribute is.
+/// The required attributes that are not there. An extension's attributes are required where the extension is used, which a
+/// required extension has to be; sub-attributes where their attribute is.
 pub(in crate::scim) fn missing<'a>(
     rt: &'a ResourceType,
     attributes: &Map<String, Value>,
-) -> Option<Missing<'a>> {
-    let own = core(rt).find_map(|attribute| missing_in(attributes, None, attribute));
-    own.or_else(|| {
-        rt.extensions.iter().find_map(|extension| {
-            let members = attributes.get(&extension.urn)?.as_object()?;
-            let urn = Some(extension.urn.as_str());
-            extension.attributes.iter().find_map(|attribute| missing_in(members, urn, attribute))
-        })
-    })
+) -> Vec<Missing<'a>> {
+    let own = core(rt).filter_map(|attribute| missing_in(attributes, None, attribute));
+    let mut missing: Vec<Missing<'a>> = own.collect();
+    for extension in &rt.extensions {
+        let urn = Some(extension.urn.as_str());
+        if let Some(Value::Object(members)) = attributes.get(&extension.urn) {
+            let parts = extension.attributes.iter();
+            missing.extend(parts.filter_map(|attribute| missing_in(members, urn, attribute)));
+        } else if rt.required.contains(&extension.urn) {
+            missing.push(Missing { extension: urn, attribute: None, part: None });
+        }
+    }
+    missing
 }
 
-/// Refuses a change of an immutable attribute that has a value (RFC 7643 §2.2). The values of a list have no identity
-/// that a change could be measured against: whole attributes and the parts of single complex values are compared.
+/// Refuses a change of an immutable attribute that has a value (RFC 7643 §2.2): of whole attributes, of parts of single
+/// complex values, and of parts of a list's values where the same `value` is there before and after. Another `value` is
+/// another element.
 ///
 /// # Errors
 /// 400 `mutability`.
@@ -154,17 +180,58 @@ pub(in crate::scim) fn check_immutable(
     before: &Document,
     after: &Map<String, Value>,
 ) -> Result<(), ScimError> {
-    let changed = Fixed::all(rt).iter().map(Fixed::keys).find(|keys| {
+    let changed = Fixed::all(rt, is_immutable).iter().map(Fixed::keys).find(|keys| {
         let before = at(before.attributes(), keys);
         before.is_some() && before != at(after, keys)
     });
-    match changed {
+    let changed = changed.map(|keys| label(&keys));
+    match changed.or_else(|| changed_element(rt, before, after)) {
         None => Ok(()),
-        Some(keys) => {
-            let detail = format!("{} can be set once and not be changed", keys.join("."));
+        Some(changed) => {
+            let detail = format!("{changed} can be set once and not be changed");
             Err(ScimError::new(ErrorKind::Mutability, detail))
         }
     }
+}
+
+/// A part of a list's value that is immutable and has changed.
+fn changed_element(
+    rt: &ResourceType,
+    before: &Document,
+    after: &Map<String, Value>,
+) -> Option<String> {
+    everywhere(rt).filter(|(_, attribute)| attribute.multi_valued).find_map(|(keys, attribute)| {
+        let fixed = attribute.sub_attributes.iter().filter(|sub| is_immutable(sub));
+        let fixed: Vec<&str> = fixed.map(|sub| sub.name.as_str()).collect();
+        let (old, new) = match fixed.as_slice() {
+            [] => return None,
+            _ => (at(before.attributes(), &keys)?.as_array()?, at(after, &keys)?.as_array()?),
+        };
+        let changed = new.iter().find_map(|new| {
+            let same = old.iter().find(|old| patch::is_same(attribute, old, new))?;
+            fixed
+                .iter()
+                .find(|name| same.get(**name).is_some_and(|old| new.get(**name) != Some(old)))
+        });
+        changed.map(|part| format!("{}.{part}", label(&keys)))
+    })
+}
+
+/// How errors name what stands there.
+fn label(keys: &[&str]) -> String {
+    match keys {
+        [urn, rest @ ..] if urn.contains(':') => format!("{urn}:{}", rest.join(".")),
+        _ => keys.join("."),
+    }
+}
+
+fn is_immutable(attribute: &Attribute) -> bool {
+    attribute.mutability == Mutability::Immutable
+}
+
+/// Stored, and never in an answer.
+fn is_unseen(attribute: &Attribute) -> bool {
+    coerce::is_kept(attribute) && attribute.returned == Returned::Never
 }
 
 /// The value that an attribute has when nobody gives it one. RFC 7643 has no characteristic for it; `active` needs it,
@@ -241,22 +308,16 @@ impl<'a> Fixed<'a> {
         self.attribute.iter().copied().chain(self.part).collect()
     }
 
-    fn all(rt: &'a ResourceType) -> Vec<Self> {
-        let own = core(rt).map(|attribute| (None, attribute));
-        let others = rt.extensions.iter().flat_map(|extension| {
-            extension.attributes.iter().map(|attribute| (Some(extension.urn.as_str()), attribute))
-        });
+    /// Every attribute and part of which that holds.
+    fn all(rt: &'a ResourceType, holds: impl Fn(&Attribute) -> bool) -> Vec<Self> {
         let mut all = Vec::new();
-        for (urn, attribute) in own.chain(others) {
-            let keys: Vec<&str> = urn.into_iter().chain([attribute.name.as_str()]).collect();
-            if attribute.mutability == Mutability::Immutable {
+        for (keys, attribute) in everywhere(rt) {
+            if holds(attribute) {
                 all.push(Self { attribute: keys, part: None });
             } else if !attribute.multi_valued {
-                let subs = attribute.sub_attributes.iter();
-                let fixed = subs.filter(|sub| sub.mutability == Mutability::Immutable);
+                let subs = attribute.sub_attributes.iter().filter(|sub| holds(sub));
                 all.extend(
-                    fixed
-                        .map(|sub| Self { attribute: keys.clone(), part: Some(sub.name.as_str()) }),
+                    subs.map(|sub| Self { attribute: keys.clone(), part: Some(sub.name.as_str()) }),
                 );
             }
         }
@@ -264,28 +325,53 @@ impl<'a> Fixed<'a> {
     }
 }
 
+/// Every attribute, and where it stands in a document.
+fn everywhere(rt: &ResourceType) -> impl Iterator<Item = (Vec<&str>, &Attribute)> {
+    let own = core(rt).map(|attribute| (None, attribute));
+    let others = rt.extensions.iter().flat_map(|extension| {
+        extension.attributes.iter().map(|attribute| (Some(extension.urn.as_str()), attribute))
+    });
+    own.chain(others).map(|(urn, attribute)| {
+        (urn.into_iter().chain([attribute.name.as_str()]).collect(), attribute)
+    })
+}
+
 /// Puts back what the body omits and nobody may remove. Where a whole value with an immutable part is omitted, all of
 /// it stays: the part alone need not fit the schema.
 fn keep_immutable(rt: &ResourceType, attributes: &mut Map<String, Value>, current: &Document) {
-    for fixed in Fixed::all(rt) {
+    for fixed in Fixed::all(rt, is_immutable) {
         if at(current.attributes(), &fixed.keys()).is_none() {
             continue;
         }
         let is_whole = at(attributes, &fixed.attribute).is_none();
         let keys = if is_whole { fixed.attribute } else { fixed.keys() };
-        let kept = at(current.attributes(), &keys).cloned();
-        if let (Some(kept), None, Some((last, holders))) =
-            (kept, at(attributes, &keys), keys.split_last())
-        {
-            let mut holder = Some(&mut *attributes);
-            for key in holders {
-                holder = holder.and_then(|holder| {
-                    holder.entry(*key).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
-                });
-            }
-            if let Some(holder) = holder {
-                holder.insert((*last).to_owned(), kept);
-            }
+        put_back(attributes, current, &keys);
+    }
+}
+
+/// Puts back what the body omits because nobody can read it. A part goes with the value that it is a part of.
+fn keep_unseen(rt: &ResourceType, attributes: &mut Map<String, Value>, current: &Document) {
+    for unseen in Fixed::all(rt, is_unseen) {
+        if unseen.part.is_none() || at(attributes, &unseen.attribute).is_some() {
+            put_back(attributes, current, &unseen.keys());
+        }
+    }
+}
+
+/// Gives an attribute the value again that it has now, if it has none.
+fn put_back(attributes: &mut Map<String, Value>, current: &Document, keys: &[&str]) {
+    let kept = at(current.attributes(), keys).cloned();
+    if let (Some(kept), None, Some((last, holders))) =
+        (kept, at(attributes, keys), keys.split_last())
+    {
+        let mut holder = Some(attributes);
+        for key in holders {
+            holder = holder.and_then(|holder| {
+                holder.entry(*key).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+            });
+        }
+        if let Some(holder) = holder {
+            holder.insert((*last).to_owned(), kept);
         }
     }
 }
@@ -306,18 +392,19 @@ fn missing_in<'a>(
     attribute: &'a Attribute,
 ) -> Option<Missing<'a>> {
     let is_required = |wanted: &Attribute| wanted.required && coerce::is_kept(wanted);
+    let whole = Missing { extension, attribute: Some(&attribute.name), part: None };
     let Some(value) = holder.get(attribute.name.as_str()) else {
-        return is_required(attribute).then_some(Missing { extension, attribute, part: None });
+        return is_required(attribute).then_some(whole);
     };
     if is_required(attribute) && value.as_str().is_some_and(|text| text.trim().is_empty()) {
         // Nobody could tell two such names apart.
-        return Some(Missing { extension, attribute, part: None });
+        return Some(whole);
     }
     let lacks = |part: &Attribute| {
         coerce::elements(value).iter().any(|entry| entry.get(part.name.as_str()).is_none())
     };
     let part = attribute.sub_attributes.iter().find(|part| is_required(part) && lacks(part))?;
-    Some(Missing { extension, attribute, part: Some(part) })
+    Some(Missing { part: Some(&part.name), ..whole })
 }
 
 /// How many values an attribute may have, and how long a text may be that becomes part of a key.
@@ -732,7 +819,7 @@ mod tests {
             &rt,
             full_badge(),
             badge(json!({"number": "8"})),
-            expect!["Mutability: urn:x:badge:1.0.number can be set once and not be changed"],
+            expect!["Mutability: urn:x:badge:1.0:number can be set once and not be changed"],
         );
         check_put(
             &rt,
@@ -742,14 +829,13 @@ mod tests {
                 r#"{"userName":"a","urn:x:badge:1.0":{"number":"7","level":1,"photo":{"value":"p","taken":"2026-01-31T08:00:00Z"}},"active":true}"#
             ]],
         );
-        expect!["InvalidValue: number is required and must not be empty"]
+        expect!["InvalidValue: urn:x:badge:1.0:number is required and must not be empty"]
             .assert_eq(&report(document(&rt, &badge(json!({"level": 1})))));
-        expect!["InvalidValue: photo.value is required and must not be empty"].assert_eq(&report(
-            document(
+        expect!["InvalidValue: urn:x:badge:1.0:photo.value is required and must not be empty"]
+            .assert_eq(&report(document(
                 &rt,
                 &badge(json!({"number": "7", "photo": {"taken": "2026-01-31T08:00:00Z"}})),
-            ),
-        ));
+            )));
     }
 
     #[test]
@@ -763,12 +849,14 @@ mod tests {
         let at = |path: &str, value: Value| json!({"op": "replace", "path": format!("urn:x:badge:1.0{path}"), "value": value});
         expect![[r#"{"userName":"a","urn:x:badge:1.0":{"number":"7","level":1,"photo":{"value":"p","taken":"2026-01-31T08:00:00Z"}},"active":true}"#]].assert_eq(&patch(at(":number", json!("7"))));
         expect![
-            "Mutability: operation 1: urn:x:badge:1.0.number can be set once and not be changed"
+            "Mutability: operation 1: urn:x:badge:1.0:number can be set once and not be changed"
         ]
         .assert_eq(&patch(at(":number", json!("8"))));
-        expect!["Mutability: operation 1: number is required and cannot be removed"]
-            .assert_eq(&patch(at(":number", json!(null))));
-        expect!["Mutability: operation 1: urn:x:badge:1.0.photo.taken can be set once and not be changed"]
+        expect![
+            "Mutability: operation 1: urn:x:badge:1.0:number is required and cannot be removed"
+        ]
+        .assert_eq(&patch(at(":number", json!(null))));
+        expect!["Mutability: operation 1: urn:x:badge:1.0:photo.taken can be set once and not be changed"]
             .assert_eq(&patch(at(":photo.taken", json!(null))));
         expect![[r#"{"userName":"a","urn:x:badge:1.0":{"number":"7","level":1,"photo":{"value":"p","taken":"2026-01-31T08:00:00Z"},"doors":["A","b"]},"active":true}"#]].assert_eq(&patch(at(":doors", json!(["A", "b"]))));
         expect!["InvalidValue: operation 1: level must be a whole number, not a string"]
@@ -778,8 +866,10 @@ mod tests {
         let level = PatchRequest::parse(&rt, &level).unwrap();
         expect!["InvalidValue: operation 1: number is required and must not be empty"]
             .assert_eq(&report(level.apply(&rt, &bare)));
-        expect!["Mutability: operation 1: number is required and cannot be removed"]
-            .assert_eq(&patch(at("", json!({"level": 9}))));
+        expect![
+            "Mutability: operation 1: urn:x:badge:1.0:number is required and cannot be removed"
+        ]
+        .assert_eq(&patch(at("", json!({"level": 9}))));
         expect![[r#"{"userName":"a","urn:x:badge:1.0":{"number":"7","level":9,"photo":{"value":"p","taken":"2026-01-31T08:00:00Z"}},"active":true}"#]].assert_eq(&patch(json!({"op": "add", "path": "urn:x:badge:1.0", "value": {"level": 9}})));
         expect!["NoTarget: operation 1: path: no value of doors fits the filter, and the filter does not say what to create (comparisons with eq, joined by and)"].assert_eq(&patch(json!({"op": "add", "path": "doors[value eq \"A\"]", "value": "B"})));
     }

@@ -61,7 +61,8 @@ impl Embedded {
             |error: String| SimulateError::new(format!("the server cannot be started: {error}"));
         let tenant = TenantId::parse(TENANT).map_err(|error| told(error.to_string()))?;
         let (tenants, pages) = (vec![tenant.clone()], Pages::default());
-        let options = Options { port: 0, data: None, tenants, rate: None, token_cache, pages };
+        let options =
+            Options { port: 0, data: None, tenants, rate: None, token_cache, pages, schemas: None };
         let mut faults = None;
         let (started, server) = local::start_through(options, async |engine: String| match chaos {
             None => Ok(None),

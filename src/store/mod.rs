@@ -59,6 +59,7 @@ pub mod work;
 mod delete;
 mod manage;
 mod read;
+mod sets;
 mod trace;
 mod write;
 
@@ -110,6 +111,7 @@ pub struct Store {
     client: Client,
     tables: Tables,
     catalog: std::sync::Arc<Catalog>,
+    sets: std::sync::Arc<sets::Sets>,
     journal_days: i64,
     places: std::sync::Arc<roll::Places>,
 }
@@ -130,8 +132,8 @@ pub struct Cx<'a> {
 impl Store {
     /// A store over tables that exist. One client serves a process.
     pub fn new(client: Client, tables: Tables, catalog: std::sync::Arc<Catalog>) -> Self {
-        let places = std::sync::Arc::default();
-        Self { client, tables, catalog, journal_days: JOURNAL_KEPT_DAYS, places }
+        let (sets, places) = (std::sync::Arc::default(), std::sync::Arc::default());
+        Self { client, tables, catalog, sets, journal_days: JOURNAL_KEPT_DAYS, places }
     }
 
     /// A store over the account, region, credentials and endpoint that `config` names.
@@ -166,14 +168,25 @@ impl Store {
         Self { journal_days, ..self }
     }
 
+    /// The same, with other resource types and schemas.
+    #[must_use]
+    pub fn with_catalog(self, catalog: std::sync::Arc<Catalog>) -> Self {
+        Self { catalog, sets: std::sync::Arc::default(), ..self }
+    }
+
     /// For how many days items of the journal are kept that are written now.
     pub fn journal_days(&self) -> i64 {
         self.journal_days
     }
 
-    /// The resource types and schemas that items are read with.
+    /// The resource types and schemas that every tenant has.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// Those of a tenant that has chosen so.
+    pub fn catalog_of(&self, settings: &Settings) -> std::sync::Arc<Catalog> {
+        self.sets.of(&self.catalog, &settings.schemas)
     }
 
     /// The names of the tables.

@@ -13,6 +13,8 @@ const REHEARSAL: &str = "rehearsal";
 const BRAKE: &str = "brake";
 /// The attribute with the allowed e-mail domains.
 const DOMAINS: &str = "domains";
+/// The attribute with the URNs of the schemas that were switched on.
+const SCHEMAS: &str = "schemas";
 /// The attribute with the format of users and groups.
 const RESOURCES: &str = "resourceFormat";
 
@@ -33,6 +35,8 @@ pub struct Settings {
     pub is_rehearsal: bool,
     /// The e-mail domains of whom it takes; everybody where it names none.
     pub domains: Vec<Domain>,
+    /// The URNs of the schemas that it has beside those of every tenant, in order.
+    pub schemas: Vec<String>,
     /// What brakes mass changes, when something does.
     pub brake: Option<Brake>,
     /// Whether it has ever had one: something may be held although it was taken off.
@@ -135,6 +139,7 @@ impl Default for Settings {
             resource_format: RESOURCE_FORMAT,
             is_rehearsal: false,
             domains: Vec::new(),
+            schemas: Vec::new(),
             brake: None,
             had_brake: false,
         }
@@ -151,6 +156,7 @@ impl Settings {
         item.insert(RESOURCES.to_owned(), number(self.resource_format));
         item.insert(REHEARSAL.to_owned(), AttributeValue::Bool(self.is_rehearsal));
         item.insert(DOMAINS.to_owned(), strings(&self.domains));
+        item.insert(SCHEMAS.to_owned(), strings(&self.schemas));
         if self.brake.is_some() || self.had_brake {
             let brake = self.brake.map_or(AttributeValue::Null(true), |brake| brake.item());
             item.insert(BRAKE.to_owned(), brake);
@@ -183,6 +189,7 @@ impl Settings {
                 .iter()
                 .map(|text| Domain::parse(text).ok_or_else(|| reader.corrupt(DOMAINS)))
                 .collect::<Result<_, _>>()?,
+            schemas: reader.strings(SCHEMAS),
             brake: item.get(BRAKE).and_then(Brake::read),
             had_brake: item.contains_key(BRAKE),
         })

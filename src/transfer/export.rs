@@ -138,7 +138,8 @@ impl Export<'_> {
     }
 
     fn row(&self, resource: &Resource, members: &[ResourceId]) -> Value {
-        let rt = self.place.store.catalog().resource_type(resource.kind);
+        let catalog = self.place.store.catalog_of(&self.settings);
+        let rt = catalog.resource_type(resource.kind);
         let mut row = json!({
             KIND: resource.kind.name(),
             well_known::ID: resource.id.to_string(),

@@ -19,7 +19,7 @@ use super::table::name_of;
 use super::{Fault, TransferError};
 use crate::limits::{IMPORT_IN_FLIGHT, IMPORT_ROWS_PER_STEP};
 use crate::moment::Moment;
-use crate::scim::catalog::Kind;
+use crate::scim::catalog::{Catalog, Kind};
 use crate::scim::document::Document;
 use crate::scim::error::ScimError;
 use crate::scim::fold::fold;
@@ -42,22 +42,23 @@ pub async fn import<R: BufRead + Seek>(
 ) -> Result<Report, TransferError> {
     let place = Place { store, moments, tenant };
     let settings = place.settings().await?;
-    let mut file = open(store, input, options)?;
-    let found = survey(&mut file, store.catalog(), (tenant, &settings), options.ending);
+    let catalog = store.catalog_of(&settings);
+    let mut file = open(&catalog, input, options)?;
+    let found = survey(&mut file, &catalog, (tenant, &settings), options.ending);
     let survey = found.map_err(TransferError::Faults)?;
     events(Event::Surveyed(survey.clone()));
     let report = Report { survey, ..Report::default() };
     let known = Known::default();
     let mut job = Import { place, options, events, report, known };
     for phase in [Phase::People, Phase::Groups, Phase::Members] {
-        let mut file = open(store, input, options)?;
+        let mut file = open(&catalog, input, options)?;
         job.phase(phase, &mut file).await?;
     }
     Ok(job.report)
 }
 
 fn open<'a, R: BufRead + Seek>(
-    store: &'a Store,
+    catalog: &'a Catalog,
     input: &'a mut R,
     options: &Options,
 ) -> Result<File<'a, &'a mut R>, Fault> {
@@ -66,7 +67,7 @@ fn open<'a, R: BufRead + Seek>(
             "the file has to be read twice, and cannot be ({error}); save it first"
         ))
     })?;
-    File::open(store.catalog(), options.kind, input)
+    File::open(catalog, options.kind, input)
 }
 
 /// What is known of the file's rows while it is being imported.
@@ -221,7 +222,8 @@ impl Settling<'_> {
         let (kind, app_id) = (row.kind, row.app_id.clone());
         let given = row.body.iter().find(|(name, _)| name.eq_ignore_ascii_case(name_of(kind)));
         let name = given.and_then(|(_, name)| name.as_str()).unwrap_or_default().to_owned();
-        let done = match Prepared::new(self.place.store.catalog(), row) {
+        let catalog = self.place.store.catalog_of(self.settings);
+        let done = match Prepared::new(&catalog, row) {
             Err(error) => Done::refused(Outcome::Invalid, error.detail()),
             Ok(prepared) => {
                 let step = async |cx: &Cx<'_>| self.attempt(cx, &prepared).await;
@@ -258,7 +260,8 @@ impl Settling<'_> {
         there: Resource,
     ) -> Result<Done, StoreError> {
         let store = self.place.store;
-        let merged = match prepared.over(store.catalog().resource_type(there.kind), &there) {
+        let catalog = store.catalog_of(self.settings);
+        let merged = match prepared.over(catalog.resource_type(there.kind), &there) {
             Ok(merged) => merged,
             Err(error) => return Ok(Done::refused(Outcome::Invalid, error.detail())),
         };

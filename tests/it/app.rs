@@ -121,6 +121,14 @@ impl App {
         Self::start_through(std::future::ready, change).await
     }
 
+    /// As [`App::start`], of a deployment with other schemas.
+    pub(crate) async fn start_with_catalog(catalog: Arc<Catalog>) -> Self {
+        let mut app = Self::start().await;
+        let store = app.service.store().clone().with_catalog(catalog);
+        app.service = Service::new(store, app.service.config().clone());
+        app
+    }
+
     /// As [`App::start_with`], over a store that is reached through `through` (a proxy, made from the endpoint).
     pub(crate) async fn start_through<F: Future<Output = String>>(
         through: impl FnOnce(String) -> F,

@@ -24,7 +24,7 @@ use crate::app::App;
 const SCIMCTL: &str = env!("CARGO_BIN_EXE_scimctl");
 
 /// Variables that could lead a command to other tables, or change what it logs.
-const VARIABLES: [&str; 7] = [
+const VARIABLES: [&str; 8] = [
     "DIRECTORY_TABLE",
     "SECRETS_TABLE",
     "JOURNAL_TABLE",
@@ -32,6 +32,7 @@ const VARIABLES: [&str; 7] = [
     "BASE_PATH",
     "AWS_ENDPOINT_URL_DYNAMODB",
     "RUST_LOG",
+    "SCIM_SCHEMAS",
 ];
 
 pub(crate) fn scimctl(arguments: &[&str]) -> Command {
@@ -166,7 +167,7 @@ impl Drop for Server {
 
 /// Runs a command that has to be refused in one line, and gives back that line.
 #[track_caller]
-fn refused(arguments: &[&str]) -> String {
+pub(crate) fn refused(arguments: &[&str]) -> String {
     let output = scimctl(arguments).output().expect("it runs");
     let err = String::from_utf8(output.stderr).expect("UTF-8");
     assert!(!output.status.success(), "{arguments:?} was done");

@@ -26,6 +26,7 @@ mod claims;
 mod cli;
 mod cost;
 mod cursors;
+mod custom;
 mod demo;
 mod domains;
 mod exchanges;

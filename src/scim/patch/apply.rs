@@ -4,6 +4,8 @@
 //! what is decided here depends on what the document holds: which entries a filter selects, whether an entry has to be
 //! made, which entry stays the primary one. It leaves no empty object or list behind.
 
+use std::cmp::Ordering;
+
 use serde_json::{Map, Value};
 
 use super::operation::{Change, Write};
@@ -12,6 +14,7 @@ use crate::limits::VALUES_MAX;
 use crate::scim::catalog::ResourceType;
 use crate::scim::coerce;
 use crate::scim::error::{ErrorKind, ScimError};
+use crate::scim::filter::number_order;
 use crate::scim::fold::fold;
 use crate::scim::schema::{Attribute, Schema, Type};
 use crate::scim::well_known;
@@ -298,7 +301,7 @@ fn merge(entry: &mut Value, added: &Value) {
 
 /// Whether two values of a list are the same one: equal, or with the same `value` and no different `type` (RFC 7643
 /// §2.4: no two entries with the same type and value).
-fn is_same(attribute: &Attribute, left: &Value, right: &Value) -> bool {
+pub(in crate::scim) fn is_same(attribute: &Attribute, left: &Value, right: &Value) -> bool {
     let agree = |name: &str| {
         let sub = attribute.sub_named(name)?;
         let (left, right) = (left.get(sub.name.as_str())?, right.get(sub.name.as_str())?);
@@ -318,6 +321,10 @@ fn is_equal(attribute: &Attribute, left: &Value, right: &Value) -> bool {
             if attribute.kind == Type::String && !attribute.case_exact =>
         {
             fold(left) == fold(right)
+        }
+        // 2 and 2.0 are one number.
+        (Value::Number(left), Value::Number(right)) => {
+            number_order(left, right).is_some_and(Ordering::is_eq)
         }
         (left, right) => left == right,
     }

@@ -21,7 +21,7 @@ use super::error::{ErrorKind, ScimError, json_type};
 use super::validate;
 use crate::limits::{OP_SHOWN_MAX, PATCH_OPERATIONS_MAX};
 
-pub(in crate::scim) use apply::write;
+pub(in crate::scim) use apply::{is_same, write};
 pub(in crate::scim) use members::MemberStep;
 pub use members::{MemberDelta, ids};
 pub(in crate::scim) use operation::{Step, Verb, steps};
@@ -128,14 +128,23 @@ fn check(
     before: &Document,
     attributes: &Map<String, Value>,
 ) -> Result<(), ScimError> {
-    let missing = validate::missing(rt, attributes);
-    if let Some(missing) = missing.filter(|missing| missing.was_in(before)) {
+    let mut missing = validate::missing(rt, attributes);
+    if !missing.is_empty() {
+        // What was missing before the request is not its fault: a schema that was switched on since must not keep
+        // anybody in.
+        let known = validate::missing(rt, before.attributes());
+        missing.retain(|missing| !known.contains(missing));
+    }
+    if let Some(missing) = missing.first() {
+        if !missing.was_in(before) {
+            return Err(missing.refusal());
+        }
         // RFC 7644 §3.5.2.2 has this scimType for a required attribute that becomes unassigned.
         let detail = format!("{} is required and cannot be removed", missing.label());
         return Err(ScimError::new(ErrorKind::Mutability, detail));
     }
     validate::check_immutable(rt, before, attributes)?;
-    validate::check(rt, attributes)
+    validate::check_lengths(rt, attributes)
 }
 
 /// The list of operations in a request body.

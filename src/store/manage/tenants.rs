@@ -83,6 +83,15 @@ impl Store {
         self.change_settings(cx, after, (Tokens::Stay, None)).await.map(|_| ())
     }
 
+    /// Sets the schemas that the tenant has beside those of every tenant.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the settings changed meanwhile: read them again.
+    pub async fn set_schemas(&self, cx: &Cx<'_>, schemas: Vec<String>) -> Result<(), StoreError> {
+        let after = Settings { schemas, ..cx.settings.clone() };
+        self.change_settings(cx, after, (Tokens::Stay, None)).await.map(|_| ())
+    }
+
     /// Sets what brakes mass changes, or takes the brake away.
     ///
     /// # Errors

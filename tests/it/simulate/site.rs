@@ -78,7 +78,8 @@ async fn start(
 ) -> Started {
     let tenants = tenants.iter().map(|name| TenantId::parse(name).unwrap()).collect();
     let (token_cache, pages) = (Duration::ZERO, Pages::default());
-    let options = Options { port: 0, data: None, tenants, rate: None, token_cache, pages };
+    let options =
+        Options { port: 0, data: None, tenants, rate: None, token_cache, pages, schemas: None };
     let (started, server) =
         local::start_through(options, async |engine| through(engine).await.map(Some))
             .await
