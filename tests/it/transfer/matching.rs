@@ -277,6 +277,31 @@ async fn a_rehearsal_of_people_and_groups_knows_who_would_be_there() {
 }
 
 #[tokio::test]
+async fn a_group_that_would_close_a_circle_is_told_and_the_others_come() {
+    let app = App::start().await;
+    let file = r#"{"resource":{"displayName":"One"},"members":[{"group":"Two"}]}
+{"resource":{"displayName":"Two"},"members":[{"group":"Three"},{"group":"Four"}]}
+{"resource":{"displayName":"Three"},"members":[{"group":"One"},{"group":"Two"},{"group":"Four"}]}
+{"resource":{"displayName":"Four"}}
+"#;
+    let imported = import_usual(&app, file).await;
+    let told = imported.told();
+    let refused: Vec<&String> = told.iter().filter(|told| told.starts_with("3 invalid")).collect();
+    assert_eq!((told.len(), refused.len()), (6, 2), "{told:?}");
+    for told in refused {
+        assert!(told.contains("cannot be a member here") && told.contains("the other members"));
+    }
+    assert_eq!(imported.report.added, 4);
+    let four = [imported.id(4)].into();
+    assert_eq!(members_of(&app, &imported.id(3)).await, four);
+    assert_whole(&partition(&app).await);
+    // Once more, the same is told, and nothing is changed.
+    let again = import_usual(&app, file).await;
+    assert_eq!((again.report.added, again.report.present), (0, 4));
+    assert_eq!(members_of(&app, &imported.id(3)).await, four);
+}
+
+#[tokio::test]
 async fn a_row_can_be_left_out_by_its_line() {
     let app = App::start().await;
     let file = "userName\na@ex.test\nb@ex.test\nc@ex.test\n";
