@@ -210,14 +210,12 @@ pub(crate) fn query(bytes: &[u8]) {
         ("attributes", &request.attributes),
         ("excludedAttributes", &request.excluded),
     ];
-    let encoded =
-        |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
     let given = written.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
     let pairs: Vec<String> =
-        given.map(|(name, text)| format!("{name}={}", encoded(text))).collect();
+        given.map(|(name, text)| format!("{name}={}", encoded(text.as_bytes()))).collect();
     match asked(&pairs.join("&")) {
         Ok(again) => assert_eq!(of(&again), of(&request), "{text}"),
-        // What is spelled with three characters for each may be too long.
+        // What is spelled with three characters may be too long.
         Err(error) => is_told(&error),
     }
     if let Err(error) = request.read() {
@@ -228,6 +226,11 @@ pub(crate) fn query(bytes: &[u8]) {
     {
         is_told(&error);
     }
+}
+
+/// Percent-encoded, every byte.
+fn encoded(bytes: &[u8]) -> String {
+    percent_encoding::percent_encode(bytes, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 fn of(request: &SearchRequest) -> [&Option<String>; 8] {

@@ -173,7 +173,12 @@ fn compare(
                 Operator::Co => found.contains(&wanted),
                 Operator::Sw => found.starts_with(&wanted),
                 Operator::Ew => found.ends_with(&wanted),
-                _ => is_so(operator, found.cmp(&wanted)),
+                Operator::Eq
+                | Operator::Ne
+                | Operator::Gt
+                | Operator::Ge
+                | Operator::Lt
+                | Operator::Le => is_so(operator, found.cmp(&wanted)),
             })
         }
         Type::Integer | Type::Decimal | Type::Complex => None,
@@ -187,6 +192,6 @@ fn is_so(operator: Operator, order: Ordering) -> bool {
         Operator::Ge => order.is_ge(),
         Operator::Lt => order.is_lt(),
         Operator::Le => order.is_le(),
-        _ => order.is_eq(),
+        Operator::Eq | Operator::Ne | Operator::Co | Operator::Sw | Operator::Ew => order.is_eq(),
     }
 }

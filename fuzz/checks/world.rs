@@ -61,7 +61,8 @@ impl World {
         ));
         let page: Value =
             serde_json::from_slice(page.expect("it is answered").body()).expect("it is JSON");
-        world.cursor = page["nextCursor"].as_str().expect("there is another page").to_owned();
+        let next = page["nextCursor"].as_str().expect("there is another page");
+        next.clone_into(&mut world.cursor);
         world
     }
 
@@ -105,7 +106,7 @@ pub(crate) fn end() {
 
 /// Only a cursor that was given out opens a page.
 pub(crate) fn cursor(bytes: &[u8]) {
-    let encoded: String = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
+    let encoded = super::encoded(bytes);
     with_world(|world| {
         let target = format!("/Users?count=1&cursor={encoded}");
         let answer =

@@ -864,8 +864,10 @@ mod tests {
         let bare = document(&rt, &json!({"userName": "a"})).unwrap();
         let level = json!({"Operations": [at(":level", json!(1))]});
         let level = PatchRequest::parse(&rt, &level).unwrap();
-        expect!["InvalidValue: operation 1: number is required and must not be empty"]
-            .assert_eq(&report(level.apply(&rt, &bare)));
+        expect![
+            "InvalidValue: operation 1: urn:x:badge:1.0:number is required and must not be empty"
+        ]
+        .assert_eq(&report(level.apply(&rt, &bare)));
         expect![
             "Mutability: operation 1: urn:x:badge:1.0:number is required and cannot be removed"
         ]

@@ -282,7 +282,7 @@ impl Client {
                 Received { status, media, body, retry_after: None }
             }
         };
-        self.read(received)
+        Self::read(received)
     }
 
     /// One exchange on the wire.
@@ -374,7 +374,7 @@ impl Client {
     }
 
     /// Reads an answer as a SCIM client does.
-    fn read(&self, received: Received) -> Result<Answer, Failure> {
+    fn read(received: Received) -> Result<Answer, Failure> {
         let essence = received.essence();
         let Received { status, body, retry_after, .. } = received;
         let failure = |code, detail: String| Failure { code, status: Some(status), detail };
