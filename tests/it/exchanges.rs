@@ -61,7 +61,7 @@ directories! {
     onelogin: 5,
     rippling: 2,
     google: 1,
-    rfc: 46,
+    rfc: 48,
 }
 
 /// How often, and how far apart, a deployed endpoint is asked again for an `externalId`.
