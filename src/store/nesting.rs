@@ -12,7 +12,7 @@ use futures_util::future::try_join_all;
 
 use super::item::{self, FORMAT, Item, ItemReader, key_of, number};
 use super::keys::{self, Key};
-use super::members::{Circles, Members};
+use super::members::{Circles, Members, in_time};
 use super::read::by_key;
 use super::write::{Change, Condition, Role, Transaction};
 use super::{Cx, Store, StoreError};
@@ -168,7 +168,8 @@ impl Store {
     /// read after.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] when one of them has, and when that cannot be told within bounds.
+    /// [`StoreError::Refused`] when one of them has, and when that cannot be told within bounds;
+    /// [`StoreError::Throttled`] when other groups have come in between until the deadline.
     pub(super) async fn rule_out_circles(
         &self,
         cx: &Cx<'_>,
@@ -178,6 +179,8 @@ impl Store {
         if coming.is_empty() || members.circles == Circles::Impossible {
             return Ok(());
         }
+        // Others may come in between again and again.
+        in_time(cx)?;
         // Before the look: what comes after this is noticed when it is written.
         let moved = self.nesting(cx).await?;
         let own = members.group();

@@ -2,6 +2,7 @@
 //! else is at it; what is refused changes nothing; and a user's groups are those above it, each once, with how.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::future::{join, join3};
 use proptest::collection::{btree_set, vec};
@@ -10,7 +11,7 @@ use scim_endpoint::limits::NESTING_DEPTH_MAX;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, App};
-use crate::proxy::{Conflicts, Proxy};
+use crate::proxy::{Conflicts, Gate, Proxy, Step};
 use crate::races::{
     crowd, delete, entries, get, group, members_of, on_members, patch, replacing, statuses, user,
 };
@@ -147,6 +148,33 @@ async fn of_two_that_close_a_circle_together_one_is_refused() {
         assert_eq!(statuses(&[one, two, three]), [(204, 2), (400, 1)].into(), "round {round}");
     }
     assert!(proxy.conflicts() > 0, "they met");
+    assert_whole(&partition(&app).await);
+}
+
+#[tokio::test]
+async fn whoever_is_overtaken_looks_again_until_the_deadline() {
+    let (app, proxy) = Proxy::app(Conflicts::None).await;
+    for (late, status) in [(0, 204), (11, 503)] {
+        let mut ids = Vec::new();
+        for name in ["A", "B", "C", "D"] {
+            ids.push(group(&app, &format!("{name}{late}"), &[]).await);
+        }
+        let [a, b, c, d] = ids.try_into().unwrap();
+        let gate = Gate::default();
+        // The first attempt takes it for a person; the second is overtaken by another group that comes into one.
+        proxy.script("TransactWriteItems", [Step::Pass, Step::Hold(gate.clone())]);
+        let other = async {
+            gate.reached().await;
+            nest(&app, &c, &d).await.expect(204);
+            app.clock().advance(Duration::from_secs(late));
+            gate.open();
+        };
+        let (answer, ()) = join(nest(&app, &a, &b), other).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(answer.header("Retry-After").is_some(), status == 503);
+        assert_eq!(members_of(&app, &a).await.len(), usize::from(status == 204));
+        nest(&app, &a, &b).await.expect(204);
+    }
     assert_whole(&partition(&app).await);
 }
 
