@@ -338,7 +338,17 @@ mod tests {
             }
         }
         assert_eq!(passed, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 30, 45]);
+        assert_eq!(counts.count, 14, "who passes in a part of the window is counted, too");
         assert_eq!(counts.plus(2, &BRAKE, (true, at(90))), None);
+    }
+
+    #[test]
+    fn without_a_budget_nobody_passes_once_something_is_held() {
+        let strict = Brake { budget: 0, ..BRAKE };
+        let counts = Counts { people: 100, ..Counts::default() };
+        let passed =
+            (0..60).filter(|minute| counts.plus(1, &strict, (true, at(*minute))).is_some());
+        assert_eq!(passed.count(), 0);
     }
 
     #[test]

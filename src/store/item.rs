@@ -354,6 +354,64 @@ mod tests {
         assert_eq!(resource(&item).unwrap(), after);
     }
 
+    /// A user with that title and nothing else.
+    fn titled(title: String) -> Resource {
+        let attributes = [("userName", Value::from("ida")), ("title", Value::String(title))];
+        let now = Timestamp::parse("2026-11-21T08:00:00.5Z").unwrap();
+        Resource {
+            kind: Kind::User,
+            id: ResourceId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap(),
+            version: 3,
+            created: now,
+            last_modified: now,
+            app_id: None,
+            change: None,
+            held: 0,
+            document: Document::from_checked(
+                attributes.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
+            ),
+        }
+    }
+
+    #[test]
+    fn an_item_is_as_large_as_its_names_and_values_are() {
+        let document = json!({
+            "é": "ab",
+            "n": 12.5,
+            "l": [true, "abc"],
+            "m": {"k": "v", "none": null, "in": {"x": "yz"}},
+        });
+        let Value::Object(attributes) = document else { panic!("an object") };
+        let sizes = attributes
+            .iter()
+            .map(|(name, value)| size(&Item::from([(name.clone(), from_json(value))])));
+        // A name and a value take their bytes; a list or map takes 3 more, and 1 for each element.
+        let (text, number, list, map) = (2 + 2, 1 + 4, 1 + 3 + 2 + 4, 1 + 3 + 3 + 6 + (3 + 3 + 4));
+        assert_eq!(sizes.collect::<Vec<_>>(), [text, number, list, map]);
+        let whole: Item =
+            attributes.iter().map(|(n, value)| (n.clone(), from_json(value))).collect();
+        assert_eq!(size(&whole), text + number + list + map);
+    }
+
+    #[test]
+    fn a_resource_is_as_large_as_the_bound_and_no_larger() {
+        let bare = size(&content(&titled(String::new())).unwrap());
+        let of = |bytes: usize| fits(&titled("x".repeat(bytes - bare)));
+        assert!(of(ITEM_BYTES_MAX).is_ok());
+        for bytes in [ITEM_BYTES_MAX + 1, ITEM_BYTES_MAX * 2] {
+            assert!(matches!(of(bytes), Err(StoreError::TooLarge)), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_held_back_says_so() {
+        let held = |held: u64| {
+            let item = content(&Resource { held, ..titled(String::new()) }).unwrap();
+            item.get(HELD).cloned()
+        };
+        assert_eq!((held(0), held(1)), (None, Some(number(1))));
+    }
+
     #[test]
     fn another_format_is_refused_by_its_number() {
         let mut item = bare("acme", &Key::settings());

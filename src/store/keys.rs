@@ -255,6 +255,18 @@ mod tests {
     }
 
     #[test]
+    fn a_value_fits_whose_key_dynamodb_takes() {
+        let id = ResourceId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
+        let longest =
+            "x".repeat(KEY_BYTES_MAX - Key::matching("emails.value", "", id).as_str().len());
+        assert!(fits_match("emails.value", &longest));
+        assert_eq!(Key::matching("emails.value", &longest, id).as_str().len(), KEY_BYTES_MAX);
+        assert!(!fits_match("emails.value", &format!("{longest}x")));
+        // What is escaped takes more than it seems to.
+        assert!(!fits_match("emails.value", &longest.replacen('x', "#", 1)));
+    }
+
+    #[test]
     fn ids_are_read_back_from_keys() {
         let a = ResourceId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
         let b = ResourceId::parse("01890a5d-ac96-774b-bcce-b302099a8058").unwrap();

@@ -60,3 +60,15 @@ impl Store {
         self.get_many(cx, Kind::User, &ids.collect::<Vec<_>>()).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_id_is_not_blank_and_fits_a_key() {
+        assert!(fits("acc-7"));
+        assert!(!fits("") && !fits(" \t"));
+        assert!(!fits(&"7".repeat(2_000)));
+    }
+}

@@ -295,3 +295,20 @@ fn slot(item: &Item) -> Option<Slot> {
     let start = Timestamp::parse(key.as_str().strip_prefix(TRAFFIC)?)?;
     Some(Slot { start, sums: Sums::read(item) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_something_is_every_sort_of_write_together() {
+        let mut sums = Sums { people: 100, probes: 7, ..Sums::default() };
+        for (times, write) in (1..).zip(Write::ALL) {
+            for _ in 0..times {
+                sums.count(write, IsRefused::No);
+            }
+            sums.count(write, IsRefused::Yes);
+        }
+        assert_eq!(sums.writes(), (1 + 2 + 3 + 4 + 4, 4));
+    }
+}
