@@ -306,3 +306,71 @@ fn member_in(item: &Item) -> Option<(ResourceId, Member)> {
     let member = Member { id: key.last_id()?, kind: Kind::from_name(kind?)? };
     Some((key.second_id()?, member))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::moment::Timestamp;
+    use crate::scim::document::Document;
+
+    fn group(number: usize, version: u64) -> Resource {
+        let id = ResourceId::parse(&format!("01890a5d-ac96-774b-bcce-{number:012x}")).unwrap();
+        let now = Timestamp::from_unix(1_800_000_000, 0).unwrap();
+        Resource {
+            kind: Kind::Group,
+            id,
+            version,
+            created: now,
+            last_modified: now,
+            app_id: None,
+            change: None,
+            held: 0,
+            document: Document::from_checked(serde_json::Map::default()),
+        }
+    }
+
+    fn place(group: &Resource, kind: Kind, shown: usize) -> Place {
+        let (group, version, last) = (group.id, group.version, group.id);
+        Place { group, kind, version, rows: 9, shown, last }
+    }
+
+    #[test]
+    fn a_place_is_of_one_tenant_one_group_one_kind_and_one_version() {
+        let [acme, globex] = ["acme", "globex"].map(|name| TenantId::parse(name).unwrap());
+        let (one, two) = (group(1, 3), group(2, 3));
+        let places = Places::default();
+        let kept = [
+            (&acme, &one, Kind::User),
+            (&acme, &one, Kind::Group),
+            (&acme, &two, Kind::User),
+            (&globex, &one, Kind::User),
+        ];
+        for (shown, (tenant, group, kind)) in (1..).zip(kept) {
+            places.keep(tenant, place(group, kind, shown));
+        }
+        let shown = |tenant: &TenantId, group: &Resource, kind: Kind| {
+            places.find(tenant, group, kind).map(|place| place.shown)
+        };
+        let all = kept.map(|(tenant, group, kind)| shown(tenant, group, kind));
+        assert_eq!(all, [Some(1), Some(2), Some(3), Some(4)], "none drives out another");
+        assert_eq!(shown(&globex, &two, Kind::User), None);
+        assert_eq!(shown(&acme, &group(1, 4), Kind::User), None, "its members have changed");
+        places.keep(&acme, place(&one, Kind::User, 7));
+        assert_eq!(shown(&acme, &one, Kind::User), Some(7));
+    }
+
+    #[test]
+    fn the_oldest_place_goes_when_there_are_too_many() {
+        let acme = TenantId::parse("acme").unwrap();
+        let places = Places::default();
+        let groups: Vec<Resource> = (1..).take(PLACES_KEPT + 1).map(|n| group(n, 1)).collect();
+        for group in &groups {
+            places.keep(&acme, place(group, Kind::User, 1));
+        }
+        let kept = groups.iter().map(|group| places.find(&acme, group, Kind::User).is_some());
+        let kept: Vec<bool> = kept.collect();
+        assert_eq!(kept.iter().filter(|is_kept| !**is_kept).count(), 1);
+        assert!(kept.first().is_some_and(|is_kept| !is_kept));
+    }
+}

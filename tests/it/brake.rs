@@ -360,7 +360,8 @@ async fn what_is_decided_in_the_portal_is_done_by_the_job() {
     let state =
         brake::decide(app.store(), &app.moment(), by, now(&app, Decision::Release)).await.unwrap();
     assert_eq!(state.decision, Some(Decision::Release));
-    assert_eq!(jobs::run(app.store(), &app.moment()).await.unwrap().failed, 0);
+    let run = jobs::run(app.store(), &app.moment()).await.unwrap();
+    assert_eq!((run.failed, run.finished), (0, usize::try_from(state.held).unwrap()));
     let items = expect_settled(&app).await;
     let released: Vec<_> = items.iter().filter(|item| item.contains_key("heldAt")).collect();
     assert!(!released.is_empty());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::{join, join_all};
 use scim_endpoint::limits::WORK_ABANDONED;
 use scim_endpoint::ops::jobs::{self, Summary};
+use scim_endpoint::store::Cx;
 use serde_json::json;
 
 use super::{
@@ -140,6 +141,26 @@ async fn a_group_of_300_is_gone_from_all_at_once() {
     let items = partition(&app).await;
     assert!(!items.keys().any(|key| key.contains(&id)), "nothing of it is left");
     assert_whole(&items);
+}
+
+/// So that no tenant keeps the others waiting.
+#[tokio::test]
+async fn a_visit_takes_no_more_steps_than_it_may() {
+    let app = App::start().await;
+    let people = crowd(&app, 300).await;
+    let id = group(&app, "Everybody", &people).await;
+    delete(&app, &format!("/Groups/{id}")).await.expect(204);
+    let (moment, tenant) = (app.moment(), app.tenant());
+    let (settings, _) = app.store().settings(&moment, &tenant).await.unwrap().unwrap();
+    let cx = Cx { tenant: &tenant, settings: &settings, actor: "job", moment: &moment };
+    let mut finished = Vec::new();
+    while finished.last() != Some(&1) && finished.len() < 9 {
+        let visit = app.store().finish_work(&cx, 1).await.unwrap();
+        assert_eq!(visit.more, visit.finished == 0);
+        finished.push(visit.finished);
+    }
+    assert!(finished.len() > 1 && finished.last() == Some(&1), "{finished:?}");
+    assert_whole(&partition(&app).await);
 }
 
 #[tokio::test]
