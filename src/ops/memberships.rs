@@ -101,12 +101,12 @@ fn not_itself(group: &Resource, id: ResourceId) -> Result<ResourceId, ScimError>
 
 /// Refuses a change of more memberships than one request may make.
 pub(super) fn bounded(change: MemberChange) -> Result<MemberChange, Failure> {
-    if change.len() <= MEMBERS_CHANGED_MAX {
+    if change.memberships() <= MEMBERS_CHANGED_MAX {
         return Ok(change);
     }
     let detail = format!(
         "members: a request may change {MEMBERS_CHANGED_MAX} memberships and this one changes {}; split it, or DELETE the group",
-        change.len()
+        change.memberships()
     );
     Err(ScimError::new(ErrorKind::TooMany, detail).into())
 }

@@ -172,3 +172,55 @@ where
 {
     StoreError::Backend(error.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::config::http::HttpResponse;
+    use aws_sdk_dynamodb::types::CancellationReason;
+    use aws_sdk_dynamodb::types::error::TransactionCanceledException;
+
+    use super::*;
+
+    fn cancelled(told: &[(&str, &str)]) -> SdkError<TransactWriteItemsError> {
+        let reasons = told.iter().map(|(code, message)| {
+            CancellationReason::builder().code(*code).message(*message).build()
+        });
+        let reasons = Some(reasons.collect());
+        let error =
+            TransactionCanceledException::builder().set_cancellation_reasons(reasons).build();
+        let answer = HttpResponse::new(400.try_into().unwrap(), "".into());
+        SdkError::service_error(
+            TransactWriteItemsError::TransactionCanceledException(error),
+            answer,
+        )
+    }
+
+    #[test]
+    fn each_reason_of_a_cancelled_transaction_has_its_meaning() {
+        let error = cancelled(&[
+            ("None", ""),
+            ("ConditionalCheckFailed", "The conditional request failed"),
+            ("ValidationError", "Item size has exceeded the maximum allowed size"),
+            ("ValidationError", "Item size to update has exceeded the maximum allowed size"),
+            ("ValidationError", "The provided key element does not match the schema"),
+            ("ItemCollectionSizeLimitExceeded", "Collection size exceeded."),
+            ("TransactionConflict", "Transaction is ongoing for the item"),
+            ("ThrottlingError", "Throughput exceeds the current capacity"),
+        ]);
+        let (again, large, invalid) = (Reason::TryAgain, Reason::TooLarge, Reason::Invalid);
+        let (none, condition) = (Reason::None, Reason::Condition);
+        let expected = [none, condition, large, large, invalid, invalid, again, again];
+        assert_eq!(reasons(&error).unwrap(), expected);
+        let never_sent = SdkError::<TransactWriteItemsError>::construction_failure("unused");
+        assert_eq!(reasons(&never_sent), None);
+    }
+
+    #[test]
+    fn what_has_a_cause_names_it() {
+        let cause = |error: &StoreError| error.source().map(ToString::to_string);
+        let failed = backend("no route to host");
+        assert_eq!(cause(&failed).as_deref(), Some("no route to host"));
+        assert_eq!(cause(&failed.midway()).as_deref(), Some("no route to host"));
+        assert_eq!(cause(&StoreError::Stale), None);
+    }
+}

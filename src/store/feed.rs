@@ -417,3 +417,42 @@ pub fn time_of(at: Uuid) -> Option<Timestamp> {
 pub fn is_older(at: Uuid, days: i64, now: Timestamp) -> bool {
     time_of(at).is_none_or(|time| time.plus_seconds(days.saturating_mul(86_400)) <= now)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::limits::JOURNAL_KEPT_DAYS;
+
+    /// An item that was written then.
+    fn change(written: Timestamp, attributes: &Value) -> Change {
+        let Value::Object(attributes) = attributes.clone() else { panic!("an object") };
+        Change { at: position(written), attributes }
+    }
+
+    #[test]
+    fn what_stood_before_an_item_has_expired_when_it_would_have_lived_as_long() {
+        let written = Timestamp::from_unix(1_800_000_000, 0).unwrap();
+        let days = |days: i64| written.plus_seconds(days * 86_400);
+        let own = change(written, &json!({"expires": days(JOURNAL_KEPT_DAYS).unix_seconds()}));
+        assert_eq!(own.expires(), Some(days(JOURNAL_KEPT_DAYS)));
+        let before = position(days(-10));
+        let its_end = days(JOURNAL_KEPT_DAYS - 10);
+        assert!(!own.would_have_expired(before, its_end.plus_seconds(-1)));
+        assert!(own.would_have_expired(before, its_end));
+        let for_ever = change(written, &json!({}));
+        assert_eq!(for_ever.expires(), None);
+        assert!(!for_ever.would_have_expired(before, its_end));
+    }
+
+    #[test]
+    fn a_released_item_says_where_it_was_held() {
+        let written = Timestamp::from_unix(1_800_000_000, 0).unwrap();
+        let at = position(written.plus_seconds(-60));
+        let released = change(written, &json!({"heldAt": at.to_string()}));
+        assert_eq!(released.held_at(), Some(at));
+        assert_eq!(change(written, &json!({"heldAt": "x"})).held_at(), None);
+        assert_eq!(change(written, &json!({})).held_at(), None);
+    }
+}

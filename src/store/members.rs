@@ -41,13 +41,8 @@ impl MemberChange {
     }
 
     /// How many memberships it names.
-    pub fn len(&self) -> usize {
+    pub fn memberships(&self) -> usize {
         self.add.len() + self.remove.len()
-    }
-
-    /// Whether it names none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 

@@ -254,7 +254,7 @@ impl Store {
         event: Event,
     ) -> Result<Resource, StoreError> {
         check_name(before.kind, &document)?;
-        if change.len() > MEMBERS_PER_TRANSACTION {
+        if change.memberships() > MEMBERS_PER_TRANSACTION {
             return self.replace_in_chunks(cx, before, document, change, event).await;
         }
         let mut members = Members::assumed(before.id, change)?;

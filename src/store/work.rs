@@ -457,3 +457,58 @@ fn ghost(work: &Work, cx: &Cx<'_>) -> Resource {
         document: Document::from_checked(serde_json::Map::new()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> ResourceId {
+        ResourceId::parse(&format!("01890a5d-ac96-774b-bcce-{number:012x}")).unwrap()
+    }
+
+    fn left(number: u8) -> Left {
+        Left { group: id(number), group_is_gone: false }
+    }
+
+    /// Three groups that somebody leaves, and three members.
+    fn three_each() -> Pairs {
+        Pairs { left: vec![left(1), left(2), left(3)], members: vec![id(4), id(5), id(6)] }
+    }
+
+    #[test]
+    fn a_group_that_is_left_takes_three_actions_and_a_member_two() {
+        assert_eq!(three_each().actions(), 15);
+        assert_eq!(Pairs::default().actions(), 0);
+        assert_eq!(Pairs { left: vec![left(1)], members: Vec::new() }.actions(), 3);
+        assert_eq!(Pairs { left: Vec::new(), members: vec![id(4)] }.actions(), 2);
+    }
+
+    #[test]
+    fn what_is_gone_already_is_left_out() {
+        let corrected = |parts: &[usize]| {
+            let mut pairs = three_each();
+            pairs.correct(parts);
+            let left = pairs.left.iter().map(|left| (left.group, left.group_is_gone));
+            (left.collect::<Vec<_>>(), pairs.members)
+        };
+        let all = three_each().members;
+        // Each group has two parts, itself and the membership; each member one.
+        assert_eq!(
+            corrected(&[0, 2]),
+            (vec![(id(1), true), (id(2), true), (id(3), false)], all.clone()),
+        );
+        assert_eq!(corrected(&[3]), (vec![(id(1), false), (id(3), false)], all.clone()));
+        assert_eq!(corrected(&[1, 4]), (vec![(id(2), false), (id(3), true)], all.clone()));
+        assert_eq!(corrected(&[1, 3, 5, 6, 8]), (Vec::new(), vec![id(5)]));
+        let whole = vec![(id(1), false), (id(2), false), (id(3), false)];
+        assert_eq!(corrected(&[7]), (whole.clone(), vec![id(4), id(6)]));
+        assert_eq!(corrected(&[]), (whole, all));
+    }
+
+    #[test]
+    fn a_group_that_is_gone_itself_tells_no_version() {
+        let mut pairs = three_each();
+        pairs.correct(&[2]);
+        assert_eq!(pairs.groups(), [id(1), id(3)]);
+    }
+}
