@@ -12,11 +12,12 @@ use scim_endpoint::config::Config;
 use scim_endpoint::feed::Gap;
 use scim_endpoint::feed::reader::{Reader, Scope, Told};
 use scim_endpoint::insight::health::{self, Sort};
-use scim_endpoint::limits::FEED_BEHIND;
+use scim_endpoint::limits::{FEED_BEHIND, JOURNAL_KEPT_DAYS};
 use scim_endpoint::ops::jobs;
 use scim_endpoint::scim::resource::ResourceId;
 use scim_endpoint::store::brake::Decision;
 use scim_endpoint::store::check::Mode;
+use scim_endpoint::store::feed::time_of;
 use scim_endpoint::store::settings::Brake;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -366,6 +367,12 @@ async fn what_is_decided_in_the_portal_is_done_by_the_job() {
     let released: Vec<_> = items.iter().filter(|item| item.contains_key("heldAt")).collect();
     assert!(!released.is_empty());
     assert!(released.iter().all(|item| item["settledBy"] == "portal:l1"));
+    for item in released {
+        let at = Uuid::try_parse(item["at"].as_str().unwrap()).unwrap();
+        let written = time_of(at).unwrap().unix_seconds();
+        let kept = item["expires"].as_i64().unwrap() - written;
+        assert!((kept - JOURNAL_KEPT_DAYS * 86_400).abs() < 60, "as any other: {kept}");
+    }
     let state = app.store().brake_state(&app.moment(), &app.tenant()).await.unwrap();
     assert_eq!(state.decision, None);
 }

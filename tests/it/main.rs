@@ -30,6 +30,7 @@ mod custom;
 mod demo;
 mod domains;
 mod exchanges;
+mod expiry;
 mod faults;
 mod feed;
 mod fixtures;

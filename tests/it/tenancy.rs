@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use scim_endpoint::admin::tenants;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, App};
@@ -428,5 +429,17 @@ async fn a_token_opens_one_tenant() {
             let answer = app.call_as(token, method, target, body).await;
             assert_eq!(answer.status, 401, "{method} {target}: {answer:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_mark_for_rehearsals_is_set_and_taken_away() {
+    let app = App::start().await;
+    for is_rehearsal in [true, false] {
+        tenants::set_rehearsal(app.store(), &app.moment(), &app.tenant(), is_rehearsal)
+            .await
+            .unwrap();
+        let shown = app.store().settings(&app.moment(), &app.tenant()).await.unwrap().unwrap().0;
+        assert_eq!(shown.is_rehearsal, is_rehearsal);
     }
 }
