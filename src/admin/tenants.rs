@@ -283,12 +283,11 @@ pub async fn set_schemas(
     tenant: &TenantId,
     urns: &[String],
 ) -> Result<Vec<String>, AdminError> {
-    let known = store.catalog().custom().iter().map(|extension| &extension.schema.urn);
-    let known: Vec<&String> = known.collect();
+    let known: Vec<&str> = store.catalog().custom().urns().collect();
     let spelled = urns.iter().map(|urn| {
         let found = known.iter().find(|known| known.eq_ignore_ascii_case(urn.trim()));
-        found.map(|known| (*known).clone()).ok_or_else(|| {
-            let known = known.iter().map(|known| (*known).clone()).collect();
+        found.map(|known| (*known).to_owned()).ok_or_else(|| {
+            let known = known.iter().map(|known| (*known).to_owned()).collect();
             AdminError::NoSchema(urn.escape_debug().to_string(), known)
         })
     });

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::Host;
 use super::output::{CliError, Output, counted, table};
 use crate::limits::SCHEMA_BYTES_MAX;
-use crate::scim::catalog::Catalog;
-use crate::scim::custom::Extension;
+use crate::scim::catalog::{Catalog, ResourceType};
+use crate::scim::custom::{Custom, Extension};
 use crate::store::TenantId;
 
 /// The variable with the folder of schema files.
@@ -36,7 +36,7 @@ enum SchemaCommand {
 pub(super) fn run(arguments: &SchemaArguments, out: &mut Output) -> Result<ExitCode, CliError> {
     let SchemaCommand::Check { files: paths } = &arguments.command;
     let catalog = read(&files(paths)?)?;
-    let extensions = catalog.custom();
+    let Custom { extensions, types } = catalog.custom();
     out.write(
         || {
             let row = |extension: &Extension| {
@@ -44,8 +44,14 @@ pub(super) fn run(arguments: &SchemaArguments, out: &mut Output) -> Result<ExitC
                 let attributes = counted(attributes, "attribute", "attributes");
                 [extension.schema.urn.clone(), attributes, extends(extension)]
             };
-            let rows: Vec<[String; 3]> = extensions.iter().map(row).collect();
-            table(["schema", "has", "extends"], &rows)
+            let own = |one: &ResourceType| {
+                let attributes = one.schema.attributes.len();
+                let attributes = counted(attributes, "attribute", "attributes");
+                let is = format!("is {} at {}", one.kind.name(), one.endpoint);
+                [one.schema.urn.clone(), attributes, is]
+            };
+            let rows = extensions.iter().map(row).chain(types.iter().map(own));
+            table(["schema", "has", "does"], &rows.collect::<Vec<[String; 3]>>())
         },
         || {
             let schema = |extension: &Extension| {
@@ -58,7 +64,16 @@ pub(super) fn run(arguments: &SchemaArguments, out: &mut Output) -> Result<ExitC
                     "extends": extends.collect::<Vec<_>>(),
                 })
             };
-            json!({ "schemas": extensions.iter().map(schema).collect::<Vec<_>>() })
+            let own = |one: &ResourceType| {
+                json!({
+                    "schema": one.schema.urn,
+                    "attributes": one.schema.attributes.len(),
+                    "type": one.kind.name(),
+                    "endpoint": one.endpoint,
+                })
+            };
+            let all = extensions.iter().map(schema).chain(types.iter().map(own));
+            json!({ "schemas": all.collect::<Vec<_>>() })
         },
     )?;
     Ok(ExitCode::SUCCESS)
@@ -69,7 +84,7 @@ fn extends(extension: &Extension) -> String {
         let required = if *required { " (required)" } else { "" };
         format!("{}{required}", kind.name())
     });
-    types.collect::<Vec<_>>().join(", ")
+    format!("extends {}", types.collect::<Vec<_>>().join(", "))
 }
 
 /// The folder that the environment names.

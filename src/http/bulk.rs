@@ -80,12 +80,12 @@ async fn operation(
     let method = http::Method::from_bytes(step.method.as_bytes());
     let method =
         method.map_err(|_| ScimError::new(ErrorKind::MethodNotAllowed, "method: it is none"))?;
-    let route = Route::parse("", &method, &step.path).map_err(|lost| nowhere(&lost))?;
-    if let Some(missing) = missing(caller, &route) {
+    let catalog = app.store.catalog_of(caller.settings());
+    let route = Route::parse(&catalog, "", &method, &step.path).map_err(|lost| nowhere(&lost))?;
+    if let Some(missing) = missing((caller, &catalog), &route) {
         return Err(lacks(caller, missing).into());
     }
     let preconditions = Preconditions { if_match: step.version.clone(), if_none_match: None };
-    let catalog = app.store.catalog_of(caller.settings());
     let call = Call {
         caller,
         store: &app.store,

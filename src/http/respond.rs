@@ -13,7 +13,7 @@ use crate::auth::{Caller, Denied};
 use crate::limits::RETRY_DEADLINE;
 use crate::moment::Moment;
 use crate::ops::{self, Call, Failure, Reply};
-use crate::scim::catalog::Kind;
+use crate::scim::catalog::Catalog;
 use crate::scim::error::{ErrorKind, ScimError};
 use crate::scim::project::Projection;
 use crate::scim::resource::ResourceId;
@@ -73,7 +73,8 @@ async fn serve(
     }
     let base_path = app.config.base_path.as_str();
     let (path, query) = unglue(base_path, &request.path, &request.query);
-    let route = match Route::parse(base_path, &request.method, &path) {
+    let catalog = app.store.catalog_of(caller.settings());
+    let route = match Route::parse(&catalog, base_path, &request.method, &path) {
         Ok(route) => route,
         Err(lost) => {
             note_bounced(app, caller, moment, Seen::Bounced).await;
@@ -84,7 +85,7 @@ async fn serve(
     // Only an id that could be ours is logged: a client may put anything into a path.
     let id = route.resource().filter(|id| ResourceId::parse(id).is_some());
     line.resource = id.map(ToOwned::to_owned);
-    if let Some(missing) = missing(caller, &route) {
+    if let Some(missing) = missing((caller, &catalog), &route) {
         note_bounced(app, caller, moment, Seen::Bounced).await;
         let response = fail(lacks(caller, missing).into(), line);
         let challenge = response::insufficient_scope(missing);
@@ -161,8 +162,8 @@ pub(super) fn admit(app: &App, caller: &Caller, moment: &Moment) -> Result<(), F
 }
 
 /// The first scope that the token would need for this and does not have.
-pub(super) fn missing(caller: &Caller, route: &Route) -> Option<Scope> {
-    route.scopes().into_iter().find(|scope| !caller.scopes().include(*scope))
+pub(super) fn missing((caller, catalog): (&Caller, &Catalog), route: &Route) -> Option<Scope> {
+    route.scopes(catalog).into_iter().find(|scope| !caller.scopes().include(*scope))
 }
 
 /// The refusal of what the token may not do (RFC 6750 §3.1).
@@ -216,7 +217,9 @@ async fn dispatch(
         Route::List(kind) | Route::Search(Some(kind)) => {
             ops::list::list(&call, &[*kind], &asked).await
         }
-        Route::Query | Route::Search(None) => ops::list::list(&call, &Kind::ALL, &asked).await,
+        Route::Query | Route::Search(None) => {
+            ops::list::list(&call, &call.catalog.kinds(), &asked).await
+        }
         Route::Create(kind) => ops::create::create(&call, *kind, &request.json()?).await,
         Route::Read(kind, id) => ops::read::read(&call, *kind, id).await,
         Route::Replace(kind, id) => ops::replace::replace(&call, *kind, id, &request.json()?).await,

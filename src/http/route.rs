@@ -3,7 +3,7 @@
 use http::Method;
 
 use crate::limits::PATH_BYTES_MAX;
-use crate::scim::catalog::Kind;
+use crate::scim::catalog::{Catalog, Kind};
 use crate::scim::error::{ErrorKind, ScimError};
 use crate::store::scopes::{Access, Scope};
 
@@ -88,8 +88,13 @@ impl Lost {
 impl Route {
     /// What a method on a decoded path asks for. Several slashes count as one, and one at the end as none: vendors hand
     /// out Tenant URLs that end in a slash.
-    pub(super) fn parse(base_path: &str, method: &Method, path: &str) -> Result<Self, Lost> {
-        let target = target(base_path, path).ok_or(Lost::NotFound)?;
+    pub(super) fn parse(
+        catalog: &Catalog,
+        base_path: &str,
+        method: &Method,
+        path: &str,
+    ) -> Result<Self, Lost> {
+        let target = target(catalog, base_path, path).ok_or(Lost::NotFound)?;
         let get = *method == Method::GET;
         match target {
             Target::Me => Err(Lost::Nobody),
@@ -124,6 +129,11 @@ impl Route {
         match self {
             Self::List(Kind::User) | Self::Create(Kind::User) => "/Users",
             Self::List(Kind::Group) | Self::Create(Kind::Group) => "/Groups",
+            Self::List(Kind::Custom(_)) | Self::Create(Kind::Custom(_)) => "/{type}",
+            Self::Read(Kind::Custom(_), _)
+            | Self::Replace(Kind::Custom(_), _)
+            | Self::Patch(Kind::Custom(_), _)
+            | Self::Delete(Kind::Custom(_), _) => "/{type}/{id}",
             Self::Read(Kind::User, _)
             | Self::Replace(Kind::User, _)
             | Self::Patch(Kind::User, _)
@@ -136,6 +146,7 @@ impl Route {
             Self::Search(None) => "/.search",
             Self::Search(Some(Kind::User)) => "/Users/.search",
             Self::Search(Some(Kind::Group)) => "/Groups/.search",
+            Self::Search(Some(Kind::Custom(_))) => "/{type}/.search",
             Self::Bulk => "/Bulk",
             Self::ServiceProviderConfig => "/ServiceProviderConfig",
             Self::ResourceTypes(None) => "/ResourceTypes",
@@ -163,7 +174,7 @@ impl Route {
     }
 
     /// What a token has to be allowed for it: nothing for what the service says of itself.
-    pub(super) fn scopes(&self) -> Vec<Scope> {
+    pub(super) fn scopes(&self, catalog: &Catalog) -> Vec<Scope> {
         let access = if self.is_write() { Access::Write } else { Access::Read };
         match self {
             Self::List(kind)
@@ -174,7 +185,7 @@ impl Route {
             | Self::Delete(kind, _)
             | Self::Search(Some(kind)) => vec![Scope { kind: *kind, access }],
             Self::Query | Self::Search(None) => {
-                Kind::ALL.into_iter().map(|kind| Scope { kind, access }).collect()
+                catalog.kinds().into_iter().map(|kind| Scope { kind, access }).collect()
             }
             // Each operation is asked for itself.
             Self::Bulk
@@ -207,7 +218,7 @@ impl Route {
 const SEARCH: &str = ".search";
 
 /// What a path names; `None` for nothing.
-fn target(base_path: &str, path: &str) -> Option<Target> {
+fn target(catalog: &Catalog, base_path: &str, path: &str) -> Option<Target> {
     if path.len() > PATH_BYTES_MAX || path.contains(['\\', '\0']) {
         return None;
     }
@@ -224,19 +235,20 @@ fn target(base_path: &str, path: &str) -> Option<Target> {
     }
     let id = second.map(ToOwned::to_owned);
     match (first, id) {
-        ("Users", Some(id)) if id == SEARCH => Some(Target::Search(Some(Kind::User))),
-        ("Groups", Some(id)) if id == SEARCH => Some(Target::Search(Some(Kind::Group))),
-        ("Users", None) => Some(Target::Resources(Kind::User)),
-        ("Users", Some(id)) => Some(Target::Resource(Kind::User, id)),
-        ("Groups", None) => Some(Target::Resources(Kind::Group)),
-        ("Groups", Some(id)) => Some(Target::Resource(Kind::Group, id)),
         ("ServiceProviderConfig", None) => Some(Target::ServiceProviderConfig),
         ("ResourceTypes", id) => Some(Target::ResourceTypes(id)),
         ("Schemas", id) => Some(Target::Schemas(id)),
         (SEARCH, None) => Some(Target::Search(None)),
         ("Me", None) => Some(Target::Me),
         ("Bulk", None) => Some(Target::Bulk),
-        _ => None,
+        (first, id) => {
+            let kind = catalog.kind_at(first)?;
+            Some(match id {
+                None => Target::Resources(kind),
+                Some(id) if id == SEARCH => Target::Search(Some(kind)),
+                Some(id) => Target::Resource(kind, id),
+            })
+        }
     }
 }
 
@@ -262,7 +274,8 @@ mod tests {
 
     #[test]
     fn slashes_are_tolerated_and_nothing_else_is() {
-        let parse = |path: &str| Route::parse("/scim/v2", &Method::GET, path);
+        let catalog = Catalog::embedded().unwrap();
+        let parse = |path: &str| Route::parse(&catalog, "/scim/v2", &Method::GET, path);
         for path in ["/scim/v2/Users", "/scim/v2//Users", "/scim/v2/Users/", "//scim//v2/Users"] {
             assert_eq!(parse(path), Ok(Route::List(Kind::User)), "{path}");
         }
@@ -278,13 +291,17 @@ mod tests {
         ] {
             assert_eq!(parse(path), Err(Lost::NotFound), "{path}");
         }
-        let put = Route::parse("/scim/v2", &Method::PUT, "/scim/v2/Users");
+        let put = Route::parse(&catalog, "/scim/v2", &Method::PUT, "/scim/v2/Users");
         assert_eq!(put, Err(Lost::MethodNotAllowed("GET, POST")));
         for root in ["/scim/v2", "/scim/v2/", "//scim/v2//"] {
             assert_eq!(parse(root), Ok(Route::Query), "{root}");
         }
-        let prefixed =
-            Route::parse("/public-api/scim-v2", &Method::GET, "/public-api/scim-v2/Groups");
+        let prefixed = Route::parse(
+            &catalog,
+            "/public-api/scim-v2",
+            &Method::GET,
+            "/public-api/scim-v2/Groups",
+        );
         assert_eq!(prefixed, Ok(Route::List(Kind::Group)));
     }
 

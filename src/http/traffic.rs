@@ -142,7 +142,7 @@ pub(super) fn sums(
         Some(_) if is_probe => sums.probes = 1,
         Some(Kind::User) => sums.people = 1,
         Some(Kind::Group) => sums.groups = 1,
-        None => {}
+        Some(Kind::Custom(_)) | None => {}
     }
     sums
 }

@@ -252,8 +252,7 @@ async fn switch_on(
     moments: &Moments,
     tenants: &[TenantId],
 ) -> Result<(), LocalError> {
-    let urns = store.catalog().custom().iter().map(|extension| extension.schema.urn.clone());
-    let urns: Vec<String> = urns.collect();
+    let urns: Vec<String> = store.catalog().custom().urns().map(ToOwned::to_owned).collect();
     for tenant in tenants {
         let done = admin::tenants::set_schemas(store, &moments.unnamed(), tenant, &urns).await;
         done.map_err(|error| LocalError::new(error.to_string()))?;

@@ -126,7 +126,7 @@ async fn named(
     let sweeping = Memberships::new(call).sweeping(call).await?;
     let pairs = candidates.iter().flat_map(|candidate| {
         ids.iter().map(|id| match kind {
-            Kind::Group => (candidate.id, *id),
+            Kind::Group | Kind::Custom(_) => (candidate.id, *id),
             Kind::User => (*id, candidate.id),
         })
     });
@@ -153,6 +153,8 @@ async fn named(
                 }
             }
         }
+        // They have no memberships.
+        Kind::Custom(_) => {}
     }
     Ok(entries)
 }
@@ -173,6 +175,7 @@ async fn whole(
             Kind::Group => memberships.members_of(call, candidate.id).await?,
             // What `groups.value eq` finds: the members. A filter does not climb.
             Kind::User => memberships.direct_groups_of(call, candidate.id).await?,
+            Kind::Custom(_) => Vec::new(),
         };
         entries.insert(candidate.id, (name, of));
     }

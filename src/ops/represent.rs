@@ -211,7 +211,9 @@ fn too_nested() -> ScimError {
 fn too_many(call: &Call<'_>, kind: Kind, id: ResourceId) -> ScimError {
     let (own, other, there, most) = match kind {
         Kind::Group => (well_known::MEMBERS, "Users", well_known::GROUPS, call.members_max),
-        Kind::User => (well_known::GROUPS, "Groups", well_known::MEMBERS, MEMBERS_READ_MAX),
+        Kind::User | Kind::Custom(_) => {
+            (well_known::GROUPS, "Groups", well_known::MEMBERS, MEMBERS_READ_MAX)
+        }
     };
     let mut detail = format!(
         "the answer would show more than {most} memberships; read them in pages, with GET /{other}?filter={there}.value eq \"{id}\" \

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::custom::{self, Extension};
+use super::custom::{self, Custom, Extension};
 use super::path::AttrPath;
 use super::schema::{Attribute, Schema, SchemaError, text};
 use super::well_known;
@@ -19,10 +19,12 @@ pub enum Kind {
     User,
     /// Groups (RFC 7643 §4.2).
     Group,
+    /// A resource type of whoever deploys, by its name.
+    Custom(&'static str),
 }
 
 impl Kind {
-    /// Every resource type.
+    /// The resource types of the RFC, which every tenant has.
     pub const ALL: [Self; 2] = [Self::User, Self::Group];
 
     /// The resource type's name, as in `meta.resourceType`.
@@ -30,13 +32,14 @@ impl Kind {
         match self {
             Self::User => "User",
             Self::Group => "Group",
+            Self::Custom(name) => name,
         }
     }
 
     /// The attribute whose values are stored apart, one item each: a group's members.
     pub fn stored_apart(self) -> Option<&'static str> {
         match self {
-            Self::User => None,
+            Self::User | Self::Custom(_) => None,
             Self::Group => Some(well_known::MEMBERS),
         }
     }
@@ -45,11 +48,11 @@ impl Kind {
     pub fn computed(self) -> Option<&'static str> {
         match self {
             Self::User => Some(well_known::GROUPS),
-            Self::Group => None,
+            Self::Group | Self::Custom(_) => None,
         }
     }
 
-    /// The kind of that name.
+    /// The kind of that name, of those of the RFC.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
@@ -187,8 +190,9 @@ impl ResourceType {
 pub struct Catalog {
     users: ResourceType,
     groups: ResourceType,
+    others: Vec<ResourceType>,
     schemas: Vec<Schema>,
-    custom: Vec<Extension>,
+    custom: Custom,
 }
 
 impl Catalog {
@@ -221,30 +225,56 @@ impl Catalog {
         };
         let (users, groups) = (read(Kind::User)?, read(Kind::Group)?);
         let custom = custom::read(files, &schemas, &[&users, &groups])?;
-        Ok(Self { users, groups, schemas, custom })
+        Ok(Self { users, groups, others: Vec::new(), schemas, custom })
     }
 
     /// What a tenant has with these schemas, by their URNs. One that is not deployed (any more) is none.
     #[must_use]
     pub fn with(&self, urns: &[String]) -> Self {
-        let mut whole = Self { custom: Vec::new(), ..self.clone() };
-        let chosen = |extension: &&Extension| urns.contains(&extension.schema.urn);
-        for Extension { schema, extends } in self.custom.iter().filter(chosen) {
+        let mut whole = Self { custom: Custom::default(), ..self.clone() };
+        let chosen = |urn: &String| urns.contains(urn);
+        let others = self.custom.types.iter().filter(|other| chosen(&other.schema.urn));
+        whole.others = others.cloned().collect();
+        whole.schemas.extend(whole.others.iter().map(|other| other.schema.clone()));
+        for Extension { schema, extends } in
+            self.custom.extensions.iter().filter(|extension| chosen(&extension.schema.urn))
+        {
             whole.schemas.push(schema.clone());
             for (kind, required) in extends {
                 let resource_type = match kind {
-                    Kind::User => &mut whole.users,
-                    Kind::Group => &mut whole.groups,
+                    Kind::User => Some(&mut whole.users),
+                    Kind::Group => Some(&mut whole.groups),
+                    Kind::Custom(_) => whole.others.iter_mut().find(|other| other.kind == *kind),
                 };
-                resource_type.extend(schema, *required);
+                if let Some(resource_type) = resource_type {
+                    resource_type.extend(schema, *required);
+                }
             }
         }
         whole
     }
 
-    /// The schemas that a tenant may have beside those that every tenant has.
-    pub fn custom(&self) -> &[Extension] {
+    /// What a tenant may have beside what every tenant has.
+    pub fn custom(&self) -> &Custom {
         &self.custom
+    }
+
+    /// Every resource type that a tenant has.
+    pub fn kinds(&self) -> Vec<Kind> {
+        let others = self.others.iter().map(|other| other.kind);
+        Kind::ALL.into_iter().chain(others).collect()
+    }
+
+    /// The resource type of that name, if the tenant has it.
+    pub fn kind_named(&self, name: &str) -> Option<Kind> {
+        self.kinds().into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The resource type whose resources are there, such as `Users`.
+    pub fn kind_at(&self, endpoint: &str) -> Option<Kind> {
+        let is_at =
+            |kind: &Kind| self.resource_type(*kind).endpoint.strip_prefix('/') == Some(endpoint);
+        self.kinds().into_iter().find(is_at)
     }
 
     /// The resource type of that kind.
@@ -252,6 +282,10 @@ impl Catalog {
         match kind {
             Kind::User => &self.users,
             Kind::Group => &self.groups,
+            // Whoever has such a kind has it from this catalog, so that it is there.
+            Kind::Custom(_) => {
+                self.others.iter().find(|other| other.kind == kind).unwrap_or(&self.users)
+            }
         }
     }
 

@@ -26,6 +26,25 @@ pub struct Extension {
 /// The members of a schema, and of what extends a resource type.
 const SCHEMA_MEMBERS: &[&str] = &["schemas", "id", "name", "description", "attributes", "meta"];
 const TYPE_MEMBERS: &[&str] = &["schemas", "id", "name", "description", "schemaExtensions", "meta"];
+/// The same of a resource type of one's own.
+const OWN_TYPE_MEMBERS: &[&str] =
+    &["schemas", "id", "name", "description", "endpoint", "schema", "schemaExtensions", "meta"];
+/// What is at the endpoint, or in the journal, under other names.
+const TAKEN: &[&str] = &[
+    "Bulk",
+    "Me",
+    "ResourceType",
+    "ResourceTypes",
+    "Schema",
+    "Schemas",
+    "ServiceProviderConfig",
+    "Tenant",
+];
+/// Bytes of a resource type's name, and of its endpoint's.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Names of resource types, and where their resources are.
+type Endpoints = Vec<(String, String)>;
 const EXTENSION_MEMBERS: &[&str] = &["schema", "required"];
 /// The members of an attribute, in the order in which they are published.
 const ATTRIBUTE_MEMBERS: &[&str] = &[
@@ -43,6 +62,30 @@ const ATTRIBUTE_MEMBERS: &[&str] = &[
     "subAttributes",
 ];
 
+/// What a deployment has of its own.
+#[derive(Clone, Debug, Default)]
+pub struct Custom {
+    /// Schemas that extend resource types.
+    pub extensions: Vec<Extension>,
+    /// Resource types, each with a schema that is no extension.
+    pub types: Vec<ResourceType>,
+}
+
+impl Custom {
+    /// The URNs that a tenant can have switched on: of extensions, and of the schemas of resource types.
+    pub fn urns(&self) -> impl Iterator<Item = &str> {
+        let types = self.types.iter().map(|one| one.schema.urn.as_str());
+        self.extensions.iter().map(|extension| extension.schema.urn.as_str()).chain(types)
+    }
+}
+
+/// The files, by what they are.
+#[derive(Default)]
+struct Files<'a> {
+    schemas: Vec<(&'a str, Value)>,
+    types: Vec<(&'a str, Value)>,
+}
+
 /// Reads the files, each by its name and its text.
 ///
 /// # Errors
@@ -51,46 +94,159 @@ pub(super) fn read(
     files: &[(&str, &str)],
     standard: &[Schema],
     types: &[&ResourceType],
-) -> Result<Vec<Extension>, SchemaError> {
+) -> Result<Custom, SchemaError> {
+    let files = sorted(files)?;
+    let mut endpoints: Endpoints =
+        types.iter().map(|one| (one.kind.name().to_owned(), one.endpoint.clone())).collect();
+    for (name, document) in &files.types {
+        let one = own_type(document, &endpoints).map_err(|error| error.within(name))?;
+        endpoints.extend(one);
+    }
+    let schemas = schemas(&files, standard, &endpoints)?;
+    let mut custom = Custom::default();
+    for (name, document) in &files.types {
+        let common = types.first().map(|one| one.common.clone()).unwrap_or_default();
+        let one = resource_type(document, &schemas, common).map_err(|error| error.within(name))?;
+        let is_taken = |one: &ResourceType| {
+            custom.types.iter().any(|other| other.schema.urn == one.schema.urn)
+        };
+        if let Some(one) = one.as_ref().filter(|one| is_taken(one)) {
+            let what = format!("{} is another resource type's already", one.schema.urn);
+            return Err(SchemaError(what).within(name));
+        }
+        custom.types.extend(one);
+    }
+    let is_core = |schema: &Schema| custom.types.iter().any(|one| one.schema.urn == schema.urn);
+    let extensions = schemas.into_iter().filter(|schema| !is_core(schema));
+    custom.extensions =
+        extensions.map(|schema| Extension { schema, extends: Vec::new() }).collect();
+    let own = custom.types.iter().map(|one| one.kind);
+    let kinds: Vec<Kind> = Kind::ALL.into_iter().chain(own).collect();
+    for (name, document) in &files.types {
+        extend(document, &kinds, &mut custom.extensions).map_err(|error| error.within(name))?;
+    }
+    match custom.extensions.iter().find(|extension| extension.extends.is_empty()) {
+        None => Ok(custom),
+        Some(Extension { schema, .. }) => {
+            let file = files.schemas.iter().find(|(_, document)| {
+                document.get("id").and_then(Value::as_str) == Some(schema.urn.as_str())
+            });
+            let what = format!(
+                "no file says what {} extends: one more, such as {}, does",
+                schema.urn,
+                json!({ "name": Kind::User.name(), "schemaExtensions": [{ "schema": schema.urn, "required": false }] })
+            );
+            Err(SchemaError(what).within(file.map_or("", |(name, _)| name)))
+        }
+    }
+}
+
+/// Which files are schemas, and which speak of resource types.
+fn sorted<'a>(files: &[(&'a str, &str)]) -> Result<Files<'a>, SchemaError> {
     if files.len() > SCHEMA_FILES_MAX {
         return Err(SchemaError(format!("at most {SCHEMA_FILES_MAX} files are read")));
     }
-    let (mut schemas, mut extended) = (Vec::new(), Vec::new());
+    let mut sorted = Files::default();
     for (name, text) in files {
         let document = document(text).map_err(|error| error.within(name))?;
-        if document.get("attributes").is_some() {
-            schemas.push((*name, document));
-        } else if document.get("schemaExtensions").is_some() {
-            extended.push((*name, document));
+        let has = |member: &str| document.get(member).is_some();
+        if has("attributes") {
+            sorted.schemas.push((*name, document));
+        } else if has("schemaExtensions") || has("endpoint") {
+            sorted.types.push((*name, document));
         } else {
-            let what = "it is neither a schema (attributes) nor a resource type (schemaExtensions)";
+            let what = "it is neither a schema (attributes) nor a resource type (schemaExtensions or endpoint)";
             return Err(SchemaError(what.to_owned()).within(name));
         }
     }
-    let endpoints = types.iter().map(|one| (one.kind.name().to_owned(), one.endpoint.clone()));
-    let endpoints: Vec<(String, String)> = endpoints.collect();
-    let mut read: Vec<Extension> = Vec::with_capacity(schemas.len());
-    for (name, document) in &schemas {
-        let schema = schema(document, &endpoints).map_err(|error| error.within(name))?;
-        let mut others = standard.iter().chain(read.iter().map(|extension| &extension.schema));
+    Ok(sorted)
+}
+
+fn schemas(
+    files: &Files<'_>,
+    standard: &[Schema],
+    endpoints: &Endpoints,
+) -> Result<Vec<Schema>, SchemaError> {
+    let mut read: Vec<Schema> = Vec::with_capacity(files.schemas.len());
+    for (name, document) in &files.schemas {
+        let schema = schema(document, endpoints).map_err(|error| error.within(name))?;
+        let mut others = standard.iter().chain(&read);
         let checked = others.try_for_each(|other| apart(&schema, other));
         checked.map_err(|error| error.within(name))?;
-        read.push(Extension { schema, extends: Vec::new() });
-    }
-    for (name, document) in &extended {
-        extend(document, &mut read).map_err(|error| error.within(name))?;
-    }
-    for (extension, (name, _)) in read.iter().zip(&schemas) {
-        if extension.extends.is_empty() {
-            let what = format!(
-                "no file says what {} extends: one more, such as {}, does",
-                extension.schema.urn,
-                json!({ "name": Kind::User.name(), "schemaExtensions": [{ "schema": extension.schema.urn, "required": false }] })
-            );
-            return Err(SchemaError(what).within(name));
-        }
+        read.push(schema);
     }
     Ok(read)
+}
+
+/// The name and the endpoint of a resource type that is not the RFC's.
+fn own_type(document: &Value, known: &Endpoints) -> Result<Option<(String, String)>, SchemaError> {
+    let name = text(document, "name", "resource type")?;
+    if Kind::from_name(name).is_some() {
+        return Ok(None);
+    }
+    let is_word = |text: &str| {
+        (1..=NAME_BYTES_MAX).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.chars().all(|c| c.is_ascii_alphanumeric())
+    };
+    let is_known = |text: &str| {
+        let path = format!("/{text}");
+        known.iter().any(|(name, endpoint)| {
+            name.eq_ignore_ascii_case(text) || endpoint.eq_ignore_ascii_case(&path)
+        }) || TAKEN.iter().any(|taken| taken.eq_ignore_ascii_case(text))
+    };
+    if !is_word(name) || is_known(name) {
+        let what = format!(
+            "{}: a resource type's name is a word of letters and digits that no other one has",
+            name.escape_debug()
+        );
+        return Err(SchemaError(what));
+    }
+    let endpoint = text(document, "endpoint", name)?;
+    match endpoint.strip_prefix('/') {
+        Some(word) if is_word(word) && !is_known(word) => {
+            Ok(Some((name.to_owned(), endpoint.to_owned())))
+        }
+        Some(_) | None => {
+            let what = "endpoint is a slash and a word of letters and digits that no other one has";
+            Err(SchemaError(format!("{name}: {what}")))
+        }
+    }
+}
+
+/// A resource type that is not the RFC's, with its schema.
+fn resource_type(
+    document: &Value,
+    schemas: &[Schema],
+    common: Vec<Attribute>,
+) -> Result<Option<ResourceType>, SchemaError> {
+    let name = text(document, "name", "resource type")?;
+    if Kind::from_name(name).is_some() {
+        return Ok(None);
+    }
+    known(document, OWN_TYPE_MEMBERS, name)?;
+    let (endpoint, urn) = (text(document, "endpoint", name)?, text(document, "schema", name)?);
+    let found = schemas.iter().find(|schema| schema.urn == urn);
+    let schema = found.cloned().ok_or_else(|| {
+        SchemaError(format!("{name}: no file has the schema {}", urn.escape_debug()))
+    })?;
+    let clash = common.iter().find(|common| schema.attribute(&common.name).is_some());
+    if let Some(clash) = clash {
+        let what = format!("{urn}: every resource has the attribute {} anyway", clash.name);
+        return Err(SchemaError(what));
+    }
+    let mut json = json!({ "id": name, "name": name, "endpoint": endpoint, "schema": urn });
+    if document.get("description").is_some() {
+        let description = text(document, "description", name)?;
+        if let Some(json) = json.as_object_mut() {
+            json.insert("description".to_owned(), description.into());
+        }
+    }
+    // Few, read at start, and needed for as long as the process runs.
+    let kind = Kind::Custom(Box::leak(name.into()));
+    let endpoint = endpoint.to_owned();
+    let (extensions, required) = (Vec::new(), Vec::new());
+    Ok(Some(ResourceType { kind, endpoint, schema, extensions, required, common, json }))
 }
 
 fn document(text: &str) -> Result<Value, SchemaError> {
@@ -264,17 +420,20 @@ fn wrong(attribute: &Attribute, parent: Option<&Attribute>) -> Option<&'static s
 }
 
 /// Which of the schemas extend a resource type.
-fn extend(document: &Value, extensions: &mut [Extension]) -> Result<(), SchemaError> {
+fn extend(
+    document: &Value,
+    kinds: &[Kind],
+    extensions: &mut [Extension],
+) -> Result<(), SchemaError> {
     let name = text(document, "name", "resource type")?;
-    let kind = Kind::from_name(name).ok_or_else(|| {
-        let known: Vec<&str> = Kind::ALL.into_iter().map(Kind::name).collect();
-        SchemaError(format!(
-            "{}: there is no such resource type; there are {}",
-            name.escape_debug(),
-            known.join(" and ")
-        ))
-    })?;
-    known(document, TYPE_MEMBERS, name)?;
+    let kind = kinds.iter().copied().find(|kind| kind.name() == name);
+    let kind =
+        kind.ok_or_else(|| SchemaError(format!("{name}: there is no such resource type")))?;
+    if Kind::from_name(name).is_some() {
+        known(document, TYPE_MEMBERS, name)?;
+    } else if document.get("schemaExtensions").is_none() {
+        return Ok(());
+    }
     let given = document.get("schemaExtensions").and_then(Value::as_array);
     let given =
         given.ok_or_else(|| SchemaError(format!("{name}: schemaExtensions must be an array")))?;
@@ -317,7 +476,7 @@ mod tests {
         let files: Vec<(&str, &str)> =
             names.into_iter().zip(texts.iter().map(String::as_str)).collect();
         let told = match Catalog::embedded_with(&files) {
-            Ok(catalog) => format!("{} taken", catalog.custom().len()),
+            Ok(catalog) => format!("{} taken", catalog.custom().urns().count()),
             Err(error) => error.to_string(),
         };
         expected.assert_eq(&told);
@@ -464,9 +623,7 @@ mod tests {
         );
         check(
             &[badge.clone(), json!({"name": "Device", "schemaExtensions": []})],
-            &expect![
-                "schemas: b.json: Device: there is no such resource type; there are User and Group"
-            ],
+            &expect!["schemas: b.json: Device: endpoint must be a string"],
         );
         check(
             &[badge.clone(), json!({"name": "User", "endpoint": "/U", "schemaExtensions": []})],
@@ -477,7 +634,7 @@ mod tests {
         check(
             &[json!({"id": URN})],
             &expect![
-                "schemas: a.json: it is neither a schema (attributes) nor a resource type (schemaExtensions)"
+                "schemas: a.json: it is neither a schema (attributes) nor a resource type (schemaExtensions or endpoint)"
             ],
         );
         check(&[json!([1])], &expect!["schemas: a.json: it is no JSON object"]);
@@ -505,6 +662,72 @@ mod tests {
             &[badge, schema("urn:x:badge:1.0:NUMBER", "a")],
             &expect![
                 "schemas: b.json: urn:x:badge:1.0:NUMBER: with urn:x:badge:1.0, one id is the path of an attribute of the other"
+            ],
+        );
+    }
+
+    #[test]
+    fn a_resource_type_that_cannot_be_reached_is_refused() {
+        let schema = json!({ "id": URN, "attributes": [{ "name": "serial" }] });
+        let with = |more: Value| {
+            let mut device = json!({ "name": "Device", "endpoint": "/Devices", "schema": URN });
+            device.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            [schema.clone(), device]
+        };
+        check(&with(json!({})), &expect!["1 taken"]);
+        check(
+            &with(json!({"name": "Bulk"})),
+            &expect![
+                "schemas: b.json: Bulk: a resource type's name is a word of letters and digits that no other one has"
+            ],
+        );
+        check(
+            &with(json!({"name": "a b"})),
+            &expect![
+                "schemas: b.json: a b: a resource type's name is a word of letters and digits that no other one has"
+            ],
+        );
+        check(
+            &with(json!({"endpoint": "Devices"})),
+            &expect![
+                "schemas: b.json: Device: endpoint is a slash and a word of letters and digits that no other one has"
+            ],
+        );
+        check(
+            &with(json!({"endpoint": "/users"})),
+            &expect![
+                "schemas: b.json: Device: endpoint is a slash and a word of letters and digits that no other one has"
+            ],
+        );
+        check(
+            &with(json!({"schema": "urn:x:other"})),
+            &expect!["schemas: b.json: Device: no file has the schema urn:x:other"],
+        );
+        check(
+            &with(json!({"color": "red"})),
+            &expect![
+                "schemas: b.json: Device: color is none of schemas, id, name, description, endpoint, schema, schemaExtensions, meta"
+            ],
+        );
+        let [_, device] = with(json!({}));
+        check(
+            &[schema.clone(), device.clone(), device.clone()],
+            &expect![
+                "schemas: c.json: Device: a resource type's name is a word of letters and digits that no other one has"
+            ],
+        );
+        let mut other = device.clone();
+        other["name"] = json!("Tablet");
+        other["endpoint"] = json!("/Tablets");
+        check(
+            &[schema, device.clone(), other],
+            &expect!["schemas: c.json: urn:x:badge:1.0 is another resource type's already"],
+        );
+        let id = json!({ "id": URN, "attributes": [{ "name": "ID" }] });
+        check(
+            &[id, device],
+            &expect![
+                "schemas: b.json: urn:x:badge:1.0: every resource has the attribute id anyway"
             ],
         );
     }

@@ -59,7 +59,8 @@ pub fn service_provider_config(base: &str) -> Value {
 
 /// The resources of `/ResourceTypes` (RFC 7643 §6).
 pub fn resource_types(catalog: &Catalog, base: &str) -> Vec<Value> {
-    Kind::ALL
+    catalog
+        .kinds()
         .into_iter()
         .map(|kind| published_resource_type(catalog.resource_type(kind), base))
         .collect()
@@ -67,7 +68,7 @@ pub fn resource_types(catalog: &Catalog, base: &str) -> Vec<Value> {
 
 /// The body of `/ResourceTypes/{id}`; `None` when there is no such resource type.
 pub fn resource_type(catalog: &Catalog, base: &str, id: &str) -> Option<Value> {
-    let kind = Kind::from_name(id)?;
+    let kind = catalog.kind_named(id)?;
     Some(published_resource_type(catalog.resource_type(kind), base))
 }
 

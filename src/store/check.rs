@@ -30,7 +30,6 @@ use super::read::by_key;
 use super::settings::Settings;
 use super::{Cx, Store, StoreError, TenantId};
 use crate::moment::Moment;
-use crate::scim::catalog::Kind;
 
 /// Items that one look at the partition reads at most; DynamoDB stops at 1 MB before that.
 const ITEMS_PER_PAGE: usize = 1_000;
@@ -216,7 +215,7 @@ impl<'a> Check<'a> {
             looked += chunk.len();
             progress(Progress::Looked { suspects: looked, of: suspects.len() });
         }
-        for kind in Kind::ALL {
+        for kind in facts.kinds() {
             self.check_counter(kind, &facts, &mut report).await?;
         }
         self.check_held(&facts, &mut report).await?;

@@ -70,10 +70,7 @@ impl Store {
     ) -> Result<Option<Uuid>, Cancelled> {
         let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
         let own = key_of_resource(resource)?;
-        let trace = match resource.kind {
-            Kind::User => Key::id(resource.id),
-            Kind::Group => Key::group(resource.id),
-        };
+        let trace = Key::of_id(resource.kind, resource.id);
         self.commit_at(cx.moment, tenant, Trace::Gone(trace.clone()), |t| {
             t.is_held = form.is_held();
             let listed = ("memberships", number(memberships));
@@ -83,7 +80,7 @@ impl Store {
                     let id_as_read = Condition::Equal(vec![("ref", text(own.as_str())), listed]);
                     t.delete(Role::Own, table, key_of(tenant, &trace), id_as_read)?;
                 }
-                Kind::Group => {
+                Kind::Group | Kind::Custom(_) => {
                     if let Condition::Equal(terms) = &mut as_read {
                         terms.push(listed);
                     }

@@ -81,7 +81,12 @@ pub(super) fn attributes(
     t: &Transaction,
 ) -> Result<Item, StoreError> {
     let mut item = content(resource)?;
-    item.insert("v".to_owned(), number(settings.resource_format));
+    let format = match resource.kind {
+        Kind::User | Kind::Group => settings.resource_format,
+        // No version that knows only the format before knows them.
+        Kind::Custom(_) => RESOURCE_FORMAT,
+    };
+    item.insert("v".to_owned(), number(format));
     item.insert("rid".to_owned(), text(t.written_by()));
     item.insert(CHANGE.to_owned(), text(t.at().to_string()));
     Ok(item)
@@ -120,7 +125,7 @@ pub(super) fn absent(item: &Item) -> Vec<&'static str> {
 /// The key of a resource's item.
 pub(super) fn key_of_resource(resource: &Resource) -> Result<Key, StoreError> {
     match resource.kind {
-        Kind::Group => Ok(Key::group(resource.id)),
+        Kind::Group | Kind::Custom(_) => Ok(Key::of_id(resource.kind, resource.id)),
         Kind::User => resource
             .document
             .text(well_known::USER_NAME)
@@ -137,7 +142,7 @@ pub(super) fn whole(
 ) -> Result<Item, StoreError> {
     let mut item = attributes(settings, resource, t)?;
     item.extend(key_of(tenant.as_str(), &key_of_resource(resource)?));
-    if resource.kind == Kind::Group {
+    if resource.kind != Kind::User {
         item.insert("memberships".to_owned(), number(0));
     }
     Ok(item)
@@ -151,6 +156,12 @@ pub(super) fn resource(item: &Item) -> Result<Resource, StoreError> {
         "group" => Kind::Group,
         _ => return Err(reader.corrupt("key")),
     };
+    resource_of(kind, item)
+}
+
+/// Reads an item of a resource of that kind.
+pub(super) fn resource_of(kind: Kind, item: &Item) -> Result<Resource, StoreError> {
+    let reader = ItemReader::of_format(item, RESOURCE_FORMAT)?;
     let mut attributes = Map::new();
     for name in AT_THE_TOP {
         if let Some(value) = item.get(name) {
@@ -182,7 +193,7 @@ impl<'a> ItemReader<'a> {
     /// Checks the item's format number: that of its sort.
     pub(super) fn new(item: &'a Item) -> Result<Self, StoreError> {
         let key = item.get("key").and_then(|key| key.as_s().ok()).map(|key| Key::stored(key));
-        let of_resource = key.is_some_and(|key| matches!(key.sort(), "user" | "group"));
+        let of_resource = key.is_some_and(|key| matches!(key.sort(), "user" | "group" | "resource"));
         Self::of_format(item, if of_resource { RESOURCE_FORMAT } else { FORMAT })
     }
 

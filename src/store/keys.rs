@@ -3,6 +3,7 @@
 //! A sort key is segments joined by `#`. Segments that come from input are escaped, so that no value can reach into
 //! another's prefix, and bounded by `limits::IDENTIFIER_BYTES_MAX` before they get here.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use uuid::Uuid;
@@ -49,6 +50,20 @@ impl Key {
     /// A group.
     pub(super) fn group(id: ResourceId) -> Self {
         Self(format!("group#{id}"))
+    }
+
+    /// A resource of a type of whoever deploys.
+    pub(super) fn other(name: &str, id: ResourceId) -> Self {
+        Self(format!("{OTHERS}{}#{id}", escape(name)))
+    }
+
+    /// The item of a resource that has only its id in its key: of a user the id item.
+    pub(super) fn of_id(kind: Kind, id: ResourceId) -> Self {
+        match kind {
+            Kind::User => Self::id(id),
+            Kind::Group => Self::group(id),
+            Kind::Custom(name) => Self::other(name, id),
+        }
     }
 
     /// One value of a match attribute of one user. `folded` is folded as the schema says.
@@ -174,6 +189,8 @@ pub(super) const USERS: &str = "user#";
 pub(super) const IDS: &str = "id#";
 /// Prefix of every group item: the groups in order of creation.
 pub(super) const GROUPS: &str = "group#";
+/// Prefix of every resource of a type of whoever deploys.
+pub(super) const OTHERS: &str = "resource#";
 /// Prefix of every match item.
 pub(super) const MATCHES: &str = "match#";
 /// Prefix of every group name item.
@@ -194,6 +211,23 @@ pub(super) const HELD: &str = "held#";
 pub(super) const TOLD: &str = "told#";
 /// Prefix of every job that has to be finished.
 pub(super) const WORK: &str = "work#";
+
+/// Prefix of the items in which resources of a kind are, whole.
+pub(super) fn items_prefix(kind: Kind) -> Cow<'static, str> {
+    match kind {
+        Kind::User => USERS.into(),
+        Kind::Group => GROUPS.into(),
+        Kind::Custom(name) => format!("{OTHERS}{}#", escape(name)).into(),
+    }
+}
+
+/// Prefix of the items of a kind whose keys end in the id: its resources in order of creation.
+pub(super) fn ids_prefix(kind: Kind) -> Cow<'static, str> {
+    match kind {
+        Kind::User => IDS.into(),
+        Kind::Group | Kind::Custom(_) => items_prefix(kind),
+    }
+}
 
 /// Prefix of the match items with one value.
 pub(super) fn matching_prefix(attribute: &str, folded: &str) -> String {
@@ -217,7 +251,7 @@ pub(super) fn member_of_prefix(member: ResourceId) -> String {
 
 /// Prefix of the shards of a counter.
 pub(super) fn count_prefix(kind: Kind) -> String {
-    format!("count#{}#", kind.name())
+    format!("count#{}#", escape(kind.name()))
 }
 
 /// Whether a match item with that value has a key that DynamoDB takes.

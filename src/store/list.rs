@@ -96,12 +96,9 @@ impl Store {
         after: Option<ResourceId>,
         slice: (usize, usize),
     ) -> Result<Vec<Item>, StoreError> {
-        let (prefix, key): (&str, fn(ResourceId) -> Key) = match kind {
-            Kind::User => (keys::IDS, Key::id),
-            Kind::Group => (keys::GROUPS, Key::group),
-        };
-        let after = after.map(key);
-        self.query_slice_after(cx.moment, cx.tenant.as_str(), (prefix, after), slice).await
+        let prefix = keys::ids_prefix(kind);
+        let after = after.map(|id| Key::of_id(kind, id));
+        self.query_slice_after(cx.moment, cx.tenant.as_str(), (&prefix, after), slice).await
     }
 
     /// The resources of these rows.
@@ -112,7 +109,9 @@ impl Store {
         rows: &[Item],
     ) -> Result<Vec<Resource>, StoreError> {
         match kind {
-            Kind::Group => rows.iter().map(item::resource).collect(),
+            Kind::Group | Kind::Custom(_) => {
+                rows.iter().map(|item| item::resource_of(kind, item)).collect()
+            }
             Kind::User => {
                 let ids = rows.iter().filter_map(|row| Key::in_item(row)?.last_id());
                 let ids: Vec<ResourceId> = ids.collect();
@@ -162,18 +161,15 @@ impl Store {
 
     /// All resources of a kind, up to a bound, read page by page.
     async fn everything(&self, cx: &Cx<'_>, kind: Kind) -> Result<Vec<Resource>, StoreError> {
-        let prefix = match kind {
-            Kind::User => keys::USERS,
-            Kind::Group => keys::GROUPS,
-        };
+        let prefix = keys::items_prefix(kind);
         let mut all = Vec::new();
         let mut next = None;
         loop {
             let limit = (SCANNED_MAX + 1).saturating_sub(all.len());
             let after = next.as_ref();
-            let page = self.query(cx.moment, cx.tenant.as_str(), prefix, after, limit).await?;
+            let page = self.query(cx.moment, cx.tenant.as_str(), &prefix, after, limit).await?;
             for item in &page.items {
-                all.push(item::resource(item)?);
+                all.push(item::resource_of(kind, item)?);
             }
             if all.len() > SCANNED_MAX {
                 return Err(too_many(kind));
@@ -211,19 +207,16 @@ impl Store {
         if hits.next.is_some() {
             return Err(too_many(kind));
         }
-        let sort = match kind {
-            Kind::User => "user",
-            Kind::Group => "group",
-        };
+        let prefix = keys::items_prefix(kind);
         let hits = hits.items.iter().filter_map(|hit| {
             let id = ResourceId::parse(hit.get("id")?.as_s().ok()?)?;
-            Key::in_item(hit).filter(|key| key.sort() == sort).map(|key| (id, key))
+            Key::in_item(hit).filter(|key| key.as_str().starts_with(&*prefix)).map(|key| (id, key))
         });
         let hits: BTreeMap<ResourceId, Key> = hits.collect();
         if let (1, Some((id, key))) = (hits.len(), hits.first_key_value())
             && let Some(item) = self.get_key(cx.moment, tenant, key).await?
         {
-            let resource = item::resource(&item)?;
+            let resource = item::resource_of(kind, &item)?;
             if resource.id == *id {
                 return Ok(vec![resource]);
             }
@@ -251,6 +244,7 @@ fn too_many(kind: Kind) -> StoreError {
     let by = match kind {
         Kind::User => "userName, externalId, id or emails.value",
         Kind::Group => "displayName, externalId, id or members.value",
+        Kind::Custom(_) => "externalId or id",
     };
     let detail = format!(
         "this filter would read more than {SCANNED_MAX} resources; add an eq comparison of {by}"

@@ -38,7 +38,7 @@ pub(super) fn values(
     user: &Resource,
 ) -> Result<BTreeSet<MatchValue>, StoreError> {
     let mut found = BTreeSet::new();
-    if resource_type.kind == Kind::Group {
+    if resource_type.kind != Kind::User {
         return Ok(found);
     }
     for attribute in &settings.match_attributes {

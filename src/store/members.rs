@@ -164,10 +164,7 @@ impl Store {
             t.put(pair.clone(), table, item, Condition::Absent)?;
             let inverse = bare(tenant, &Key::member_of(member.id, members.group));
             t.put(pair, table, inverse, Condition::Absent)?;
-            let key = match member.kind {
-                Kind::User => Key::id(member.id),
-                Kind::Group => Key::group(member.id),
-            };
+            let key = Key::of_id(member.kind, member.id);
             let change = Change { add: vec![("memberships", 1)], ..Change::default() };
             let role = Role::Part(Members::member_part(index));
             t.update(role, table, key_of(tenant, &key), change, Condition::Present)?;

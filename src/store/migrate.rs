@@ -59,10 +59,7 @@ impl Store {
         after: Option<&Place>,
         most: usize,
     ) -> Result<FormatPage, StoreError> {
-        let prefix = match kind {
-            Kind::User => keys::USERS,
-            Kind::Group => keys::GROUPS,
-        };
+        let prefix = keys::items_prefix(kind);
         let tenant = cx.tenant.as_str();
         cx.moment.meter().call();
         let answer = self

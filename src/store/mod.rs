@@ -8,6 +8,7 @@
 //! | id | `id#<uuid v7>` | `ref`: the key of the user item; `memberships`: a number that each add moves |
 //! | match | `match#<attribute>#<value, folded>#<user id>` | nothing but its key |
 //! | group | `group#<uuid v7>` | as user, without members; `memberships` as in an id item |
+//! | resource | `resource#<type>#<uuid v7>` | one of a type of whoever deploys: as a group |
 //! | group name | `groupname#<displayName, folded>#<group id>` | nothing but its key |
 //! | lock | `unique#displayName#<folded>` | `id`: the group that holds the name |
 //! | member | `member#<group id>#<member id>` | `type` of the member |

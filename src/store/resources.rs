@@ -100,7 +100,7 @@ impl Store {
                 id.insert("memberships".to_owned(), number(0));
                 t.put(Role::Own, table, id, Condition::Absent)?;
             }
-            Kind::Group => t.put(Role::Own, table, item, Condition::Absent)?,
+            Kind::Group | Kind::Custom(_) => t.put(Role::Own, table, item, Condition::Absent)?,
         }
         self.add_names(t, cx, None, Some(resource))?;
         self.add_matches(t, cx, None, Some(resource))?;
@@ -145,9 +145,9 @@ impl Store {
         id: ResourceId,
     ) -> Result<Option<(Resource, Item)>, StoreError> {
         let tenant = cx.tenant.as_str();
-        if kind == Kind::Group {
-            let found = self.get_key(cx.moment, tenant, &Key::group(id)).await?;
-            return found.map(|item| Ok((item::resource(&item)?, item))).transpose();
+        if kind != Kind::User {
+            let found = self.get_key(cx.moment, tenant, &Key::of_id(kind, id)).await?;
+            return found.map(|item| Ok((item::resource_of(kind, &item)?, item))).transpose();
         }
         for _ in 0..RESOLVE_ATTEMPTS_MAX {
             let Some(id_item) = self.get_key(cx.moment, tenant, &Key::id(id)).await? else {
@@ -206,7 +206,7 @@ impl Store {
         ids: &[ResourceId],
     ) -> Result<Vec<Resource>, StoreError> {
         let keys: Vec<Key> = match kind {
-            Kind::Group => ids.iter().copied().map(Key::group).collect(),
+            Kind::Group | Kind::Custom(_) => ids.iter().map(|id| Key::of_id(kind, *id)).collect(),
             Kind::User => {
                 let keys: Vec<Key> = ids.iter().copied().map(Key::id).collect();
                 let rows = self.get_keys(cx.moment, cx.tenant.as_str(), &keys).await?;
@@ -225,7 +225,8 @@ impl Store {
         keys: &[Key],
     ) -> Result<Vec<Resource>, StoreError> {
         let found = self.get_keys(cx.moment, cx.tenant.as_str(), keys).await?;
-        let found = found.iter().map(item::resource).collect::<Result<Vec<_>, _>>()?;
+        let found = found.iter().map(|item| item::resource_of(kind, item));
+        let found = found.collect::<Result<Vec<_>, _>>()?;
         let mut by_id: std::collections::HashMap<ResourceId, Resource> =
             found.into_iter().map(|resource| (resource.id, resource)).collect();
         let mut ordered = Vec::with_capacity(ids.len());
@@ -387,6 +388,7 @@ impl Store {
         let (tenant, table) = (cx.tenant.as_str(), self.tables.directory.as_str());
         let values = |resource: Option<&Resource>| match resource {
             None => Ok(std::collections::BTreeSet::new()),
+            Some(resource) if resource.kind != Kind::User => Ok(std::collections::BTreeSet::new()),
             Some(resource) => {
                 let resource_type = self.catalog.resource_type(resource.kind);
                 matches::values(resource_type, cx.settings, resource)
@@ -423,10 +425,7 @@ impl Store {
 
 /// The item of a resource whose key has no part that a client has chosen.
 pub(super) fn minted_key(resource: &Resource) -> Key {
-    match resource.kind {
-        Kind::User => Key::id(resource.id),
-        Kind::Group => Key::group(resource.id),
-    }
+    Key::of_id(resource.kind, resource.id)
 }
 
 /// The key of the user that an id item leads to.
@@ -450,6 +449,7 @@ fn check_name(kind: Kind, document: &Document) -> Result<(), StoreError> {
     let attribute = match kind {
         Kind::User => well_known::USER_NAME,
         Kind::Group => well_known::DISPLAY_NAME,
+        Kind::Custom(_) => return Ok(()),
     };
     let bytes = document.text(attribute).map_or(0, keys::bytes_in_key);
     if bytes <= IDENTIFIER_BYTES_MAX {
@@ -465,6 +465,7 @@ fn check_name(kind: Kind, document: &Document) -> Result<(), StoreError> {
 pub(super) fn name_field(kind: Kind) -> Field {
     match kind {
         Kind::User => Field::UserName,
-        Kind::Group => Field::GroupName,
+        // Of other kinds no name is unique.
+        Kind::Group | Kind::Custom(_) => Field::GroupName,
     }
 }

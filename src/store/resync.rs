@@ -47,16 +47,16 @@ impl Store {
         after: Option<ResourceId>,
         most: usize,
     ) -> Result<ResourcePage, StoreError> {
-        let (prefix, key): (_, fn(ResourceId) -> Key) = match kind {
-            Kind::User => (keys::IDS, Key::id),
-            Kind::Group => (keys::GROUPS, Key::group),
-        };
-        let after = after.map(key);
+        let prefix = keys::ids_prefix(kind);
+        let after = after.map(|id| Key::of_id(kind, id));
         let tenant = cx.tenant.as_str();
-        let rows = self.query(cx.moment, tenant, prefix, after.as_ref(), most).await?;
+        let rows = self.query(cx.moment, tenant, &prefix, after.as_ref(), most).await?;
         let next = rows.next.as_ref().and_then(Key::last_id);
         let resources = match kind {
-            Kind::Group => rows.items.iter().map(item::resource).collect::<Result<_, _>>()?,
+            Kind::Group | Kind::Custom(_) => {
+                let resources = rows.items.iter().map(|item| item::resource_of(kind, item));
+                resources.collect::<Result<_, _>>()?
+            }
             Kind::User => {
                 let ids = rows.items.iter().filter_map(|row| Key::in_item(row)?.last_id());
                 let ids: Vec<ResourceId> = ids.collect();

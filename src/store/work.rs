@@ -233,7 +233,7 @@ impl Store {
         let left = keys::member_of_prefix(id);
         let left = ids(self.query_slice(cx.moment, tenant, &left, (0, most)).await?);
         let members = match kind {
-            Kind::User => Vec::new(),
+            Kind::User | Kind::Custom(_) => Vec::new(),
             Kind::Group => {
                 let prefix = keys::members_prefix(id);
                 ids(self.query_slice(cx.moment, tenant, &prefix, (0, most)).await?)

@@ -100,7 +100,7 @@ impl Export<'_> {
                         self.line(&line)?;
                         self.done.users += 1;
                     }
-                    Kind::Group => self.group(resource).await?,
+                    Kind::Group | Kind::Custom(_) => self.group(resource).await?,
                 }
             }
             (self.progress)(self.done);

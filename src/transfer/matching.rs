@@ -124,7 +124,7 @@ impl Prepared {
         }
         let other_kind = match self.row.kind {
             Kind::User => Kind::Group,
-            Kind::Group => Kind::User,
+            Kind::Group | Kind::Custom(_) => Kind::User,
         };
         Ok(match store.get(cx, other_kind, id).await? {
             Some(other) => Finding::Conflict(format!("its id belongs to {}", described(&other))),
@@ -202,6 +202,8 @@ pub(super) async fn named(
         (Kind::Group, GroupNames::Unique) => {
             Ok(store.get_by_unique_name(cx, name).await?.into_iter().collect())
         }
+        // No row is one.
+        (Kind::Custom(_), _) => Ok(Vec::new()),
         (Kind::Group, GroupNames::Free) => {
             let mut found = store.candidates(cx, kind, &Plan::GroupName(name.to_owned())).await?;
             let wanted = fold(name);
@@ -218,7 +220,7 @@ pub(super) fn described(resource: &Resource) -> String {
     let name = resource.document.text(name_of(resource.kind)).unwrap_or_default();
     let noun = match resource.kind {
         Kind::User => "the person",
-        Kind::Group => "the group",
+        Kind::Group | Kind::Custom(_) => "the group",
     };
     format!("{noun} \"{}\" (id {})", shown(name), resource.id)
 }

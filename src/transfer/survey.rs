@@ -172,7 +172,7 @@ impl<'a> Seen<'a> {
         }
         match row.kind {
             Kind::User => self.found.users += 1,
-            Kind::Group => self.found.groups += 1,
+            Kind::Group | Kind::Custom(_) => self.found.groups += 1,
         }
         if let Ok(prepared) = Prepared::new(catalog, row) {
             self.twice(line, &prepared);
@@ -185,7 +185,7 @@ impl<'a> Seen<'a> {
         let kind = row.kind;
         let noun = match kind {
             Kind::User => "person",
-            Kind::Group => "group",
+            Kind::Group | Kind::Custom(_) => "group",
         };
         let mut twice = |what: &str, value: &str, first: usize| {
             let value = shown(value);

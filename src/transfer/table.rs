@@ -127,7 +127,7 @@ impl Table {
 pub(super) fn name_of(kind: Kind) -> &'static str {
     match kind {
         Kind::User => well_known::USER_NAME,
-        Kind::Group => well_known::DISPLAY_NAME,
+        Kind::Group | Kind::Custom(_) => well_known::DISPLAY_NAME,
     }
 }
 

@@ -4,6 +4,7 @@
 mod command;
 mod tenants;
 mod toy;
+mod types;
 mod walk;
 
 use std::sync::Arc;

@@ -57,7 +57,7 @@ fn planning_changes_nothing_and_pages_are_slices() {
         for query in &queries {
             let all = match query.kind {
                 Kind::User => &users,
-                Kind::Group => &groups,
+                Kind::Group | Kind::Custom(_) => &groups,
             };
             ask(&app, query, &ids, all).await?;
         }
@@ -179,7 +179,7 @@ fn tree(kind: Kind) -> BoxedStrategy<Tree> {
             let brackets = (types, value).prop_map(|(a, b)| Tree::Brackets("emails", a, b));
             prop_oneof![5 => leaf, 1 => brackets].boxed()
         }
-        Kind::Group => {
+        Kind::Group | Kind::Custom(_) => {
             let value = (0..8_usize).prop_map(Operand::User);
             let types = select(vec!["User", "group"]).prop_map(Operand::Text);
             let (value, types) = (compared("value", value), compared("type", types));
@@ -236,7 +236,7 @@ fn leaf(kind: Kind) -> BoxedStrategy<Leaf> {
             }),
         ]
         .boxed(),
-        Kind::Group => prop_oneof![
+        Kind::Group | Kind::Custom(_) => prop_oneof![
             2 => compared("displayName", text(&["ENG", "eng*", "Eng**", "En"])),
             2 => external_id,
             2 => compared("id", group()),
@@ -276,7 +276,7 @@ async fn everybody(app: &App, kind: Kind) -> Result<Vec<Value>, String> {
             "/Users?count=200&attributes=userName,externalId,displayName,active,emails,groups,meta,\
              urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
         }
-        Kind::Group => "/Groups?count=200",
+        Kind::Group | Kind::Custom(_) => "/Groups?count=200",
     };
     let list = app.call("GET", target, Value::Null).await.expect(200).json();
     let mut all = list["Resources"].as_array().cloned().unwrap_or_default();
@@ -297,7 +297,7 @@ async fn everybody(app: &App, kind: Kind) -> Result<Vec<Value>, String> {
 async fn ask(app: &App, query: &Query, ids: &Ids, all: &[Value]) -> Result<(), String> {
     let endpoint = match query.kind {
         Kind::User => "/Users",
-        Kind::Group => "/Groups",
+        Kind::Group | Kind::Custom(_) => "/Groups",
     };
     let (expected, target) = match &query.filter {
         None => (all.iter().collect(), format!("{endpoint}?")),

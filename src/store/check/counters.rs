@@ -39,9 +39,13 @@ impl Check<'_> {
         let counted = match kind {
             Kind::User => facts.users.len(),
             Kind::Group => facts.groups.len(),
+            Kind::Custom(_) => facts.others.get(&kind).copied().unwrap_or(0),
         };
-        let opaque =
-            facts.opaque.keys().filter(|key| key.as_str().starts_with(items(kind))).count();
+        let opaque = facts
+            .opaque
+            .keys()
+            .filter(|key| key.as_str().starts_with(&*keys::items_prefix(kind)))
+            .count();
         if facts.counted.get(&kind).copied().unwrap_or(0) == whole(counted + opaque) {
             return Ok(());
         }
@@ -102,11 +106,12 @@ impl Check<'_> {
         let mut after: Option<Key> = None;
         loop {
             let moment = (self.moments)();
-            let (tenant, prefix) = (self.tenant.as_str(), items(kind));
+            let (tenant, prefix) = (self.tenant.as_str(), keys::items_prefix(kind));
             let page =
-                self.store.query(&moment, tenant, prefix, after.as_ref(), ITEMS_PER_PAGE).await?;
+                self.store.query(&moment, tenant, &prefix, after.as_ref(), ITEMS_PER_PAGE).await?;
             ids.extend(page.items.iter().filter_map(|item| {
-                let id = super::super::item::resource(item).map(|resource| resource.id.to_string());
+                let resource = super::super::item::resource_of(kind, item);
+                let id = resource.map(|resource| resource.id.to_string());
                 id.ok().or_else(|| Some(Key::in_item(item)?.to_string()))
             }));
             after = page.next;
@@ -134,14 +139,6 @@ impl Check<'_> {
         let tenant = self.tenant.as_str();
         let moved = self.store.update_alone(&moment, tenant, &key, change, condition).await?;
         Ok(moved.then_some(Outcome::Repaired("it was moved to the real number")))
-    }
-}
-
-/// The prefix of the items that are counted.
-fn items(kind: Kind) -> &'static str {
-    match kind {
-        Kind::User => keys::USERS,
-        Kind::Group => keys::GROUPS,
     }
 }
 

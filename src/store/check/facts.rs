@@ -78,6 +78,8 @@ pub(super) struct Facts<'a> {
     pub(super) users: HashMap<ResourceId, Vec<UserRow>>,
     pub(super) ids: HashMap<ResourceId, IdRow>,
     pub(super) groups: HashMap<ResourceId, GroupRow>,
+    /// How many resources there are of each type of whoever deploys.
+    pub(super) others: HashMap<Kind, usize>,
     /// Match items that there have to be, and the user item that says so.
     pub(super) wanted_matches: HashMap<Key, (ResourceId, Key)>,
     pub(super) matches: HashMap<Key, ResourceId>,
@@ -116,6 +118,7 @@ impl<'a> Facts<'a> {
             users: HashMap::new(),
             ids: HashMap::new(),
             groups: HashMap::new(),
+            others: HashMap::new(),
             wanted_matches: HashMap::new(),
             matches: HashMap::new(),
             names: HashMap::new(),
@@ -158,6 +161,7 @@ impl<'a> Facts<'a> {
         match key.sort() {
             "user" => self.user(key, &item::resource(item)?),
             "group" => return self.group(key, item),
+            "resource" => return self.other(key, item),
             "id" => {
                 let Some(id) = last.filter(|id| Key::id(*id) == *key) else { return Ok(false) };
                 let to = Key::stored(reader?.text("ref")?);
@@ -184,7 +188,7 @@ impl<'a> Facts<'a> {
             "count" => {
                 let of =
                     |kind: &Kind| (0..COUNTER_SHARDS).any(|shard| Key::count(*kind, shard) == *key);
-                let Some(kind) = Kind::ALL.into_iter().find(of) else { return Ok(false) };
+                let Some(kind) = self.kinds().find(of) else { return Ok(false) };
                 *self.counted.entry(kind).or_default() += reader?.number::<i64>("n")?;
             }
             "token" => {
@@ -262,6 +266,26 @@ impl<'a> Facts<'a> {
         let (version, held, change) = (group.version, group.held, group.change);
         let row = GroupRow { version, names, memberships: memberships(item), held, change };
         self.groups.insert(group.id, row);
+        Ok(true)
+    }
+
+    /// Every resource type that a tenant can have.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> + use<'a> {
+        let others = self.catalog.custom().types.iter().map(|other| other.kind);
+        Kind::ALL.into_iter().chain(others)
+    }
+
+    /// A resource of a type of whoever deploys. Of one that is not deployed any more it is not known what it should be.
+    fn other(&mut self, key: &Key, item: &Item) -> Result<bool, StoreError> {
+        let Some(id) = key.last_id() else { return Ok(false) };
+        let Some(kind) = self.kinds().find(|kind| Key::of_id(*kind, id) == *key) else {
+            return Ok(true);
+        };
+        let resource = item::resource_of(kind, item)?;
+        if resource.id != id {
+            return Err(ItemReader::new(item)?.corrupt("id"));
+        }
+        *self.others.entry(kind).or_default() += 1;
         Ok(true)
     }
 

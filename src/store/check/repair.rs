@@ -264,7 +264,7 @@ impl Check<'_> {
         let kind = if facts.has_user(member) { Kind::User } else { Kind::Group };
         let end = match kind {
             Kind::User => Key::id(member),
-            Kind::Group => Key::group(member),
+            Kind::Group | Kind::Custom(_) => Key::group(member),
         };
         let inverse = Key::member_of(member, group);
         self.commit(Trace::Written(inverse.clone()), |t| {

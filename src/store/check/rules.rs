@@ -235,7 +235,7 @@ impl Suspect {
             | Self::Unmatchable(key, _)
             | Self::Misplaced(key)
             | Self::Memberships(key) => vec![key.clone()],
-            Self::ChangeLost { kind: Kind::Group, key, at, .. } => {
+            Self::ChangeLost { kind: Kind::Group | Kind::Custom(_), key, at, .. } => {
                 vec![key.clone(), Key::held(*at)]
             }
             Self::UserTwice { id, key }
