@@ -193,7 +193,8 @@ impl<'a> ItemReader<'a> {
     /// Checks the item's format number: that of its sort.
     pub(super) fn new(item: &'a Item) -> Result<Self, StoreError> {
         let key = item.get("key").and_then(|key| key.as_s().ok()).map(|key| Key::stored(key));
-        let of_resource = key.is_some_and(|key| matches!(key.sort(), "user" | "group" | "resource"));
+        let of_resource =
+            key.is_some_and(|key| matches!(key.sort(), "user" | "group" | "resource"));
         Self::of_format(item, if of_resource { RESOURCE_FORMAT } else { FORMAT })
     }
 

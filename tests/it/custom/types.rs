@@ -268,7 +268,7 @@ async fn the_feed_tells_of_them_and_the_check_counts_them() {
         [
             "\"Device\" 1 \"prov:create:notice\"",
             "\"Device\" 2 \"prov:put:notice\"",
-            "\"Device\" 0 \"prov:delete\"",
+            "\"Device\" 3 \"prov:delete\"",
         ]
     );
 }
