@@ -15,15 +15,13 @@ use crate::moment::{Moment, Timestamp};
 use crate::scim::catalog::Kind;
 use crate::scim::resource::{Resource, ResourceId};
 use crate::scim::well_known;
-use crate::store::feed::{Change, position};
+use crate::store::feed::{Change, Pages, position};
 use crate::store::journal::Event;
 use crate::store::resync::floor_of;
 use crate::store::{Cx, Settings, Store, StoreError, TenantId};
 
 /// Resources that one look reads.
 const RESOURCES_PER_PAGE: usize = 100;
-/// Items of the journal that one look reads.
-const CHANGES_PER_PAGE: usize = 500;
 /// How often a resource is read again because it was written meanwhile.
 const STALE_ATTEMPTS_MAX: usize = 20;
 
@@ -157,20 +155,12 @@ impl Run<'_> {
         self.settings().await?;
         let mut last: HashMap<ResourceId, (u64, bool)> = HashMap::new();
         let until = position((self.moments)().now().plus_seconds(1));
-        let (mut from, mut read) = (position(after), 0);
-        loop {
-            let moment = (self.moments)();
-            let window = (from, until);
-            let page = self.store.changes(&moment, self.tenant, window, CHANGES_PER_PAGE).await?;
-            for change in &page.changes {
-                from = change.at;
-                note(&mut last, change);
-            }
-            read += page.changes.len();
+        let mut pages = Pages::new(self.store, self.tenant, (position(after), until));
+        let mut read = 0;
+        while let Some(changes) = pages.next(&(self.moments)()).await? {
+            read += changes.len();
+            changes.iter().for_each(|change| note(&mut last, change));
             progress(Step::Read(read));
-            if !page.more || page.changes.is_empty() {
-                break;
-            }
         }
         let left = last.into_iter().filter(|(_, (_, active))| !active);
         let mut left: Vec<ResourceId> = left.map(|(id, _)| id).collect();

@@ -13,12 +13,12 @@ use super::output::{CliError, Output, counted, minute, table, time_json};
 use super::site::Site;
 use super::tenant::bar;
 use crate::admin::tenants;
+use crate::feed::just_before;
 use crate::feed::lag::{Lag, Tally, Waiting, took};
-use crate::feed::{Pages, just_before};
 use crate::limits::FEED_BEHIND;
 use crate::store::TenantId;
 use crate::store::brake::BrakeState;
-use crate::store::feed::{Change, position};
+use crate::store::feed::{Change, Pages, position};
 use crate::store::journal::Event;
 
 pub(super) async fn run(

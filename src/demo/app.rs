@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::board::{Board, Line};
 use crate::moment::Moment;
 use crate::scim::well_known::{DISPLAY_NAME, USER_NAME};
-use crate::store::feed::{self, Change};
+use crate::store::feed::{self, Change, Pages};
 use crate::store::{Cx, Settings, Store, StoreError, TenantId};
 use crate::system::Moments;
 
@@ -21,8 +21,6 @@ use crate::system::Moments;
 const ROLES: [(&str, &str); 1] = [("Admins", "admin")];
 /// How far the stored position stays behind now, in seconds: what is written later cannot stand before it.
 const SETTLED_SECONDS: i64 = 15;
-/// Items of the journal that one read takes.
-const PAGE: usize = 100;
 
 /// An account of the app's.
 #[derive(Clone, Debug, Default)]
@@ -189,12 +187,9 @@ impl Follower {
         (position, seen): (&mut Uuid, &mut BTreeSet<Uuid>),
     ) -> Result<(), StoreError> {
         let end = feed::position(moment.now().plus_seconds(SETTLED_SECONDS));
-        let (mut after, mut more) = (*position, true);
-        while more {
-            let page = self.store.changes(moment, &self.tenant, (after, end), PAGE).await?;
-            more = page.more;
-            for change in page.changes {
-                after = change.at;
+        let mut pages = Pages::new(&self.store, &self.tenant, (*position, end));
+        while let Some(changes) = pages.next(moment).await? {
+            for change in changes {
                 if !seen.contains(&change.at) {
                     self.take(board, moment, &change).await?;
                     seen.insert(change.at);

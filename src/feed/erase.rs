@@ -9,10 +9,9 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
-use super::Pages;
 use crate::limits::BRAKE_STEPS_PER_PAGE;
 use crate::moment::Moment;
-use crate::store::feed::{Change, folded};
+use crate::store::feed::{Change, Pages, folded};
 use crate::store::{Cx, Settings, Store, StoreError, TenantId};
 
 /// Who is to be erased.

@@ -16,10 +16,8 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::limits::FEED_PAGE;
-use crate::moment::{Moment, Timestamp};
-use crate::store::feed::Change;
-use crate::store::{Store, StoreError, TenantId};
+use crate::moment::Timestamp;
+use crate::store::{StoreError, TenantId};
 
 pub use chain::Gap;
 
@@ -117,40 +115,6 @@ impl From<StoreError> for FeedError {
 
 /// Characters of what is no cursor that an error repeats.
 const SHOWN_CHARS: usize = 100;
-
-/// One tenant's journal between two positions, page by page.
-#[derive(Debug)]
-pub struct Pages<'a> {
-    store: &'a Store,
-    tenant: &'a TenantId,
-    after: Uuid,
-    before: Uuid,
-    done: bool,
-}
-
-impl<'a> Pages<'a> {
-    /// What stands after one and before another position.
-    pub fn new(store: &'a Store, tenant: &'a TenantId, (after, before): (Uuid, Uuid)) -> Self {
-        Self { store, tenant, after, before, done: false }
-    }
-
-    /// The next page; `None` after the last.
-    ///
-    /// # Errors
-    /// As any read.
-    pub async fn next(&mut self, moment: &Moment) -> Result<Option<Vec<Change>>, StoreError> {
-        if self.done {
-            return Ok(None);
-        }
-        let between = (self.after, self.before);
-        let page = self.store.changes(moment, self.tenant, between, FEED_PAGE).await?;
-        self.done = !page.more;
-        if let Some(last) = page.changes.last() {
-            self.after = last.at;
-        }
-        Ok(Some(page.changes))
-    }
-}
 
 /// The position right before another: what comes after it begins there.
 pub(crate) fn just_before(at: Uuid) -> Uuid {

@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use super::chain::{Chain, Gap, Start};
 use super::cursor::Cursor;
-use super::{FeedError, Pages, just_before};
+use super::{FeedError, just_before};
 use crate::limits::{FEED_BEHIND, FEED_PAGE, FEED_POSITIONS_MAX};
 use crate::moment::{Moment, Timestamp};
-use crate::store::feed::{Change, ChangePage, is_older, position, time_of};
+use crate::store::feed::{Change, ChangePage, Pages, is_older, position, time_of};
 use crate::store::{Store, StoreError, TenantId};
 
 /// Rows of the registry that are read at once.

@@ -1,6 +1,8 @@
 //! The journal, read as a feed: page by page in order of `at`, up to a while behind now, so that nothing can appear behind
 //! a reader; the app's acknowledgement of an item; and the erasure of a person's identifiers from an item.
 
+mod pages;
+
 use std::collections::{HashMap, HashSet};
 
 use aws_sdk_dynamodb::error::SdkError;
@@ -8,6 +10,8 @@ use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity};
 use serde_json::{Map, Value};
 use uuid::Uuid;
+
+pub use pages::Pages;
 
 use super::error::backend;
 use super::item::{APP_ID, Item, ItemReader, text, to_json};

@@ -121,6 +121,19 @@ pub(crate) async fn rewrite(app: &App, puts: Vec<Item>, deletes: Vec<Item>) {
     }
 }
 
+/// What an app leaves that acknowledges, without the condition, items that had expired: items of nothing.
+pub(crate) fn acknowledged_nothing(app: &App, count: usize) -> Vec<Item> {
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let item = || {
+        Item::from([
+            ("tenant".to_owned(), text(app.tenant().as_str())),
+            ("at".to_owned(), text(&app.moment().mint_uuid().to_string())),
+            ("acknowledged".to_owned(), text("2026-11-21T08:00:00Z")),
+        ])
+    };
+    std::iter::repeat_with(item).take(count).collect()
+}
+
 /// An item as somebody made it up: its tenant, its time, and what else it says.
 pub(crate) fn made_up(
     tenant: &TenantId,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::join;
 use scim_endpoint::admin::AdminError;
 use scim_endpoint::admin::resync::{Order, Report, Step, resync};
+use scim_endpoint::limits::FEED_PAGE;
 use scim_endpoint::scim::catalog::Kind;
 use scim_endpoint::store::check::Mode;
 use scim_endpoint::store::resync::floor_of;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::cli::Server;
+use crate::feed::{acknowledged_nothing, rewrite};
 use crate::proxy::{Conflicts, Gate, Proxy, Step as Fault};
 use crate::races::{delete, get, group, on_members, patch, replacing, user};
 use crate::whole::{Item, journal, number, partition, string};
@@ -225,6 +227,9 @@ async fn who_has_left_by_the_journal_is_switched_off() {
     let items = partition(&app).await;
     app.clock().advance(Duration::from_secs(10));
     let instant = app.moment().now();
+    // More than a page of what is no change stands before it.
+    rewrite(&app, acknowledged_nothing(&app, FEED_PAGE + 1), Vec::new()).await;
+    app.clock().advance(Duration::from_secs(1));
     patch(&app, &target("left"), off()).await.expect(200);
     patch(&app, &target("back"), off()).await.expect(200);
     let on = json!({"Operations": [{"op": "replace", "path": "active", "value": true}]});

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use scim_endpoint::feed::erase::{Found, Progress, Whom, erase, find};
 use scim_endpoint::feed::reader::Scope;
-use scim_endpoint::limits::FEED_BEHIND;
+use scim_endpoint::limits::{FEED_BEHIND, FEED_PAGE};
 use serde_json::{Value, json};
 
-use super::{items, journal_of, read};
+use super::{acknowledged_nothing, items, journal_of, read, rewrite};
 use crate::app::App;
 use crate::proxy::{Conflicts, Proxy, Step};
 use crate::races::{delete, group, on_members, patch, replacing, user};
@@ -161,4 +161,13 @@ async fn the_neighbours_journal_is_left_alone() {
     app.clock().advance(FEED_BEHIND + Duration::from_secs(1));
     let (_, gaps) = read(&app, Scope::All, None).await.unwrap();
     assert_eq!(gaps, []);
+}
+
+#[tokio::test]
+async fn a_page_of_what_is_no_change_hides_nothing_behind_it() {
+    let app = App::start().await;
+    rewrite(&app, acknowledged_nothing(&app, FEED_PAGE + 1), Vec::new()).await;
+    app.clock().advance(Duration::from_secs(1));
+    let ida = user(&app, "ida@ex.test").await;
+    assert_eq!(found(&app, &Whom::Id(ida.clone())).await.ids, [ida].into());
 }

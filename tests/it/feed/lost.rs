@@ -9,7 +9,7 @@ use scim_endpoint::store::check::{Mode, Outcome, Report};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{items, journal_of, late_user, read, rewrite};
+use super::{acknowledged_nothing, items, journal_of, late_user, read, rewrite};
 use crate::app::App;
 use crate::races::{delete, get, group, patch, replacing, user};
 use crate::whole::{assert_whole, client, partition, string};
@@ -128,13 +128,7 @@ async fn a_resource_that_was_written_before_it_named_its_change_is_left_alone() 
 async fn an_acknowledgement_of_nothing_stops_no_reader() {
     let app = App::start().await;
     user(&app, "a@ex.test").await;
-    let text = |value: &str| AttributeValue::S(value.to_owned());
-    let nothing = [
-        ("tenant".to_owned(), text(app.tenant().as_str())),
-        ("at".to_owned(), text(&app.moment().mint_uuid().to_string())),
-        ("acknowledged".to_owned(), text("2026-11-21T08:00:00Z")),
-    ];
-    rewrite(&app, vec![nothing.into()], Vec::new()).await;
+    rewrite(&app, acknowledged_nothing(&app, 1), Vec::new()).await;
     user(&app, "b@ex.test").await;
     app.clock().advance(FEED_BEHIND + Duration::from_secs(1));
     let (told, gaps) = read(&app, Scope::Tenant(app.tenant()), None).await.unwrap();
