@@ -3,6 +3,7 @@
 
 #![allow(unused, reason = "each target uses its own")]
 
+mod cursor;
 mod plainly;
 mod world;
 
@@ -21,7 +22,8 @@ use scim_endpoint::scim::search::SearchRequest;
 use scim_endpoint::scim::validate;
 use serde_json::{Map, Value, json};
 
-pub(crate) use world::{cursor, end, handle};
+pub(crate) use cursor::cursor;
+pub(crate) use world::{end, handle};
 
 /// What a check needs and no input changes.
 struct Fixed {

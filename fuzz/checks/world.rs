@@ -104,21 +104,6 @@ pub(crate) fn end() {
     }
 }
 
-/// Only a cursor that was given out opens a page.
-pub(crate) fn cursor(bytes: &[u8]) {
-    let encoded = super::encoded(bytes);
-    with_world(|world| {
-        let target = format!("/Users?count=1&cursor={encoded}");
-        let answer =
-            world.runtime.block_on(world.direct.call(0, (Method::GET, &target), Bytes::new()));
-        let answer = answer.expect("it is answered");
-        is_scim(&answer);
-        let text = std::str::from_utf8(bytes).map(str::trim);
-        let is_one = text.is_ok_and(|text| text.is_empty() || text == world.cursor);
-        assert_eq!(answer.status() == 200, is_one, "{bytes:?}");
-    });
-}
-
 /// A request as text: a line with method and target, headers, and a body behind an empty line. `{u}` and `{g}` are a person and
 /// a group who are there, `{c}` is a cursor; whoever sends no `Authorization` has the tenant's token.
 pub(crate) fn handle(bytes: &[u8]) {

@@ -21,8 +21,8 @@ const BLOCK_BYTES: usize = 64;
 pub struct Signer([u8; 32]);
 
 impl Signer {
-    /// For the token with that digest.
-    pub(super) fn of(digest: &str) -> Self {
+    /// For the token with that digest ([`super::Secret::digest`]).
+    pub fn of(digest: &str) -> Self {
         let mut bytes = [0; BLOCK_BYTES];
         for (place, byte) in bytes.iter_mut().zip(digest.bytes()) {
             *place = byte;

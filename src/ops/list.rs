@@ -4,7 +4,7 @@
 //! Order is creation, one kind behind the other, unless another one is asked for, for which the whole list is read; totals are exact, and a filter that cannot be answered
 //! within bounds is refused: never ignored, never the whole list.
 
-use super::cursor::{self, Position};
+use super::cursor::{Bound, Position};
 use super::matching::{Part, matching, parts};
 use super::represent::{Memberships, represent};
 use super::sorted::Order;
@@ -56,15 +56,21 @@ pub async fn list(
             list::response(shown.total, page.start_index(), bodies)
         }
         Window::Cursor { after, count } => {
-            let bound = (kinds, asked, *count);
-            let after = after.as_deref().map(|after| cursor::read(call, bound, after));
-            let after = after.transpose()?;
+            let bound = Bound {
+                tenant: call.caller.tenant(),
+                signer: call.caller.signer(),
+                kinds,
+                asked,
+                count: *count,
+                now: call.moment.now(),
+            };
+            let after = after.as_deref().map(|after| bound.read(after)).transpose()?;
             let shown = match &order {
                 None => by_cursor(call, &parts, after, *count).await?,
                 Some(order) => order.cursor(call, &parts, after, *count).await?,
             };
             let bodies = bodies(call, &shown.resources).await?;
-            let next = shown.next.map(|next| cursor::write(call, bound, &next));
+            let next = shown.next.map(|next| bound.write(&next));
             list::cursor_response(shown.total, next, bodies)
         }
     };

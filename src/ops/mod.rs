@@ -5,6 +5,7 @@
 //! begins again until the deadline. Errors of the store become SCIM errors here, once.
 
 pub mod create;
+pub mod cursor;
 pub mod delete;
 pub mod discovery;
 pub mod jobs;
@@ -13,7 +14,6 @@ pub mod patch;
 pub mod read;
 pub mod replace;
 
-mod cursor;
 mod matching;
 mod memberships;
 mod represent;
