@@ -27,16 +27,16 @@ type Sort = (Fault, When, usize, Option<Fault>);
 const SORTS: [Sort; 8] = [
     (Fault::INTERNAL, When::After, FOR_EVER, None),
     (Fault::EXPIRED, When::Before, FOR_EVER, None),
+    (Fault::EmptyPage, When::Before, 1, None),
     (Fault::Reset, When::After, 1, None),
     (Fault::Unprocessed, When::Before, 1, None),
-    (Fault::EmptyPage, When::Before, 1, None),
     (Fault::Conflict, When::Before, 1, None),
     (Fault::INTERNAL, When::Before, 1, None),
     (Fault::THROTTLED, When::Before, FOR_EVER, None),
 ];
 
 /// With so many of them large requests are run when not all are asked for.
-const SORTS_OF_LARGE: usize = 2;
+const SORTS_OF_LARGE: usize = 3;
 
 /// Those that are the same to us as one above, or nearly. When not all are asked for, each operation meets some of them.
 const OTHER_SORTS: [Sort; 28] = [

@@ -143,11 +143,15 @@ impl Store {
         after: Option<Uuid>,
         most: usize,
     ) -> Result<(Vec<HeldChange>, bool), StoreError> {
-        let after = after.map(Key::held);
-        let tenant = cx.tenant.as_str();
-        let page = self.query(cx.moment, tenant, keys::HELD, after.as_ref(), most).await?;
-        let held = page.items.iter().filter_map(HeldChange::read).collect();
-        Ok((held, page.next.is_some()))
+        let (after, tenant) = (after.map(Key::held), cx.tenant.as_str());
+        // One more than may be shown: a page of the store may be empty although more follow, and that nothing is left has
+        // to be so.
+        let slice = (0, most.saturating_add(1));
+        let mut items =
+            self.query_slice_after(cx.moment, tenant, (keys::HELD, after), slice).await?;
+        let more = items.len() > most;
+        items.truncate(most);
+        Ok((items.iter().filter_map(HeldChange::read).collect(), more))
     }
 
     /// Settles a page of held changes: those after one of them that were written before `until`, of everybody or of one
