@@ -28,8 +28,8 @@ const STALE_ATTEMPTS_MAX: usize = 20;
 /// What is to be said again.
 #[derive(Clone, Debug)]
 pub struct Order {
-    /// Users, groups, or both: only when both are said, the journal says that this was all.
-    pub kinds: Vec<Kind>,
+    /// Only these; otherwise everything of every type that is deployed, after which the journal says that this was all.
+    pub only: Option<Kind>,
     /// Where a run began that is to go on.
     pub since: Option<Uuid>,
     /// From when on the journal is read for people who have left.
@@ -97,10 +97,11 @@ pub async fn resync(
     progress(Step::Began(since));
     let is_resumed = order.since.is_some();
     let mut report = Report { since, switched_off, said: 0, said_before: 0 };
-    for kind in &order.kinds {
-        run.say_all(*kind, is_resumed, &mut report, progress).await?;
+    let kinds = order.only.map_or_else(|| store.catalog().deployed(), |kind| vec![kind]);
+    for kind in kinds {
+        run.say_all(kind, is_resumed, &mut report, progress).await?;
     }
-    if Kind::ALL.iter().all(|kind| order.kinds.contains(kind)) {
+    if order.only.is_none() {
         run.mark(Some(since)).await?;
     }
     Ok(report)

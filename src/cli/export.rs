@@ -49,8 +49,14 @@ pub(super) async fn run(
 }
 
 fn counts(done: Exported) -> String {
+    let others = match done.others {
+        0 => String::new(),
+        others => {
+            format!(", {}", counted(others, "resource of another type", "resources of other types"))
+        }
+    };
     format!(
-        "{}, {}, {}",
+        "{}, {}, {}{others}",
         counted(done.users, "person", "people"),
         counted(done.groups, "group", "groups"),
         counted(done.memberships, "membership", "memberships")
@@ -74,6 +80,7 @@ fn told(sink: &Sink, tenant: &TenantId, done: Exported, out: &mut Output) -> Res
                     "users": done.users,
                     "groups": done.groups,
                     "memberships": done.memberships,
+                    "others": done.others,
                 })
             },
         ),
@@ -85,6 +92,9 @@ fn failed(error: TransferError) -> CliError {
         TransferError::NoTenant(tenant) => AdminError::NoTenant(tenant).into(),
         TransferError::BeingDeleted(tenant) => AdminError::BeingDeleted(tenant).into(),
         TransferError::Output(error) => error.into(),
+        TransferError::LeftOut(..) => {
+            CliError::new(format!("{}; there is no export", Chain(&error)))
+        }
         TransferError::Faults(_) | TransferError::Changed(_) | TransferError::Store(_) => {
             CliError::new(format!(
                 "{}; there is no export, run the same command again",

@@ -100,7 +100,7 @@ impl Told {
     fn hear(&mut self, bar: &ProgressBar, event: Event) {
         match event {
             Event::Surveyed(survey) => {
-                let rows = survey.users + survey.groups + survey.bad;
+                let rows = survey.users + survey.groups + survey.others + survey.bad;
                 bar.set_length(u64::try_from(rows).unwrap_or(u64::MAX));
                 bar.set_style(
                     ProgressStyle::with_template(
@@ -114,6 +114,7 @@ impl Told {
                 bar.set_message(match phase {
                     Phase::People => "people",
                     Phase::Groups => "groups",
+                    Phase::Others => "other resources",
                     Phase::Members => "members",
                 });
             }
@@ -140,6 +141,7 @@ impl Told {
         let where_to = match self.phase {
             Phase::People => "the people",
             Phase::Groups => "the groups",
+            Phase::Others => "the resources of other types",
             Phase::Members => "the members",
         };
         match options.writing {
@@ -165,9 +167,10 @@ fn failed(error: TransferError, file: &str, stopped: &str) -> CliError {
                 CliError::new(format!("{file}: nothing was imported, because:{}", lines.concat()))
             }
         },
-        TransferError::Changed(_) | TransferError::Output(_) | TransferError::Store(_) => {
-            CliError::new(format!("{}; {stopped}", Chain(&error)))
-        }
+        TransferError::Changed(_)
+        | TransferError::Output(_)
+        | TransferError::Store(_)
+        | TransferError::LeftOut(..) => CliError::new(format!("{}; {stopped}", Chain(&error))),
     }
 }
 

@@ -26,12 +26,12 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CliError> {
     let ResyncArguments { tenant, users, groups, since, leavers_after, place } = arguments;
     let site = site::open_on_time(&place, host).await?;
-    let kinds = match (users, groups) {
-        (true, _) => vec![Kind::User],
-        (false, true) => vec![Kind::Group],
-        (false, false) => Kind::ALL.to_vec(),
+    let only = match (users, groups) {
+        (true, _) => Some(Kind::User),
+        (false, true) => Some(Kind::Group),
+        (false, false) => None,
     };
-    let order = Order { kinds, since, leavers_after };
+    let order = Order { only, since, leavers_after };
     let bar = bar(out);
     let began: Cell<Option<Uuid>> = Cell::new(since);
     let mut progress = |step: Step| match step {

@@ -11,8 +11,9 @@ use super::output::{CliError, Output, fields, minute, minute_or_never, table, ti
 use super::site::{self, Site};
 use crate::admin::tokens::{self, Issued, Life, Old, Rotated, State, Token};
 use crate::limits::{TOKEN_LIFE_DAYS, TOKEN_LIFE_DAYS_MAX};
+use crate::scim::catalog::{Catalog, Kind};
 use crate::store::TenantId;
-use crate::store::scopes::{Scope, Scopes};
+use crate::store::scopes::{Access, Scope, Scopes};
 
 #[derive(Debug, Args)]
 pub(super) struct TokenArguments {
@@ -36,8 +37,9 @@ pub(super) enum TokenCommand {
         /// For how many days it is good
         #[arg(long, value_name = "N", default_value_t = TOKEN_LIFE_DAYS, value_parser = days())]
         days: i64,
-        /// What it may do, and nothing else: users:read, users:write, groups:read or groups:write; writing includes
-        /// reading. Repeat it for more [default: everything]
+        /// What it may do, and nothing else: users:read, users:write, groups:read, groups:write, or the same with the
+        /// endpoint of a type of your own (devices:read); writing includes reading. Repeat it for more
+        /// [default: everything]
         #[arg(long = "scope", value_name = "SCOPE", value_parser = scope)]
         scopes: Vec<Scope>,
     },
@@ -81,6 +83,7 @@ pub(super) async fn run(
     let (store, moment) = (&site.store, host.moment());
     match command {
         TokenCommand::Issue { tenant, label, days, scopes } => {
+            known(store.catalog(), &scopes)?;
             let (what, scopes) = ((label.as_str(), Life::days(days)), Scopes::of(&scopes));
             let issued = tokens::issue_limited(store, &moment, &tenant, what, scopes).await?;
             out.write(
@@ -229,6 +232,23 @@ fn days() -> clap::builder::RangedI64ValueParser<i64> {
 }
 
 fn scope(text: &str) -> Result<Scope, String> {
-    let names: Vec<String> = Scope::all().map(|scope| scope.to_string()).collect();
-    Scope::parse(text).ok_or_else(|| format!("a scope is one of {}", names.join(", ")))
+    let what = "a scope is the word of an endpoint, and read or write, such as users:read";
+    Scope::parse(text).ok_or_else(|| what.to_owned())
+}
+
+/// A scope for an endpoint that is not deployed is a slip: the token would open nothing with it.
+fn known(catalog: &Catalog, scopes: &[Scope]) -> Result<(), CliError> {
+    let own = Kind::ALL.into_iter().map(|kind| catalog.resource_type(kind));
+    let all: Vec<Scope> = own
+        .chain(&catalog.custom().types)
+        .flat_map(|known| [Access::Read, Access::Write].map(|access| Scope::of(known, access)))
+        .collect();
+    match scopes.iter().find(|scope| !all.contains(scope)) {
+        None => Ok(()),
+        Some(unknown) => {
+            let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+            let names = names.join(", ");
+            Err(CliError::new(format!("{unknown} is no scope here; a scope is one of {names}")))
+        }
+    }
 }

@@ -83,7 +83,7 @@ async fn operation(
     let catalog = app.store.catalog_of(caller.settings());
     let route = Route::parse(&catalog, "", &method, &step.path).map_err(|lost| nowhere(&lost))?;
     if let Some(missing) = missing((caller, &catalog), &route) {
-        return Err(lacks(caller, missing).into());
+        return Err(lacks(caller, &missing).into());
     }
     let preconditions = Preconditions { if_match: step.version.clone(), if_none_match: None };
     let call = Call {

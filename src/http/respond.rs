@@ -87,8 +87,8 @@ async fn serve(
     line.resource = id.map(ToOwned::to_owned);
     if let Some(missing) = missing((caller, &catalog), &route) {
         note_bounced(app, caller, moment, Seen::Bounced).await;
-        let response = fail(lacks(caller, missing).into(), line);
-        let challenge = response::insufficient_scope(missing);
+        let response = fail(lacks(caller, &missing).into(), line);
+        let challenge = response::insufficient_scope(&missing);
         return response::set(response, header::WWW_AUTHENTICATE, &challenge);
     }
     let done = dispatch(app, request, (caller, moment), (&route, query), line).await;
@@ -163,11 +163,11 @@ pub(super) fn admit(app: &App, caller: &Caller, moment: &Moment) -> Result<(), F
 
 /// The first scope that the token would need for this and does not have.
 pub(super) fn missing((caller, catalog): (&Caller, &Catalog), route: &Route) -> Option<Scope> {
-    route.scopes(catalog).into_iter().find(|scope| !caller.scopes().include(*scope))
+    route.scopes(catalog).into_iter().find(|scope| !caller.scopes().include(scope))
 }
 
 /// The refusal of what the token may not do (RFC 6750 §3.1).
-pub(super) fn lacks(caller: &Caller, missing: Scope) -> ScimError {
+pub(super) fn lacks(caller: &Caller, missing: &Scope) -> ScimError {
     let own = caller.scopes().words().unwrap_or_default().join(" ");
     let own = if own.is_empty() { "none".to_owned() } else { own };
     let detail = format!(

@@ -108,7 +108,7 @@ pub(super) fn with_plain_challenge(response: Response<Bytes>) -> Response<Bytes>
 }
 
 /// The challenge of a 403 to a token that lacks a scope.
-pub(super) fn insufficient_scope(missing: Scope) -> String {
+pub(super) fn insufficient_scope(missing: &Scope) -> String {
     format!("Bearer realm=\"scim\", error=\"insufficient_scope\", scope=\"{missing}\"")
 }
 

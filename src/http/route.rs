@@ -176,6 +176,7 @@ impl Route {
     /// What a token has to be allowed for it: nothing for what the service says of itself.
     pub(super) fn scopes(&self, catalog: &Catalog) -> Vec<Scope> {
         let access = if self.is_write() { Access::Write } else { Access::Read };
+        let scope = |kind| Scope::of(catalog.resource_type(kind), access);
         match self {
             Self::List(kind)
             | Self::Create(kind)
@@ -183,10 +184,8 @@ impl Route {
             | Self::Replace(kind, _)
             | Self::Patch(kind, _)
             | Self::Delete(kind, _)
-            | Self::Search(Some(kind)) => vec![Scope { kind: *kind, access }],
-            Self::Query | Self::Search(None) => {
-                catalog.kinds().into_iter().map(|kind| Scope { kind, access }).collect()
-            }
+            | Self::Search(Some(kind)) => vec![scope(*kind)],
+            Self::Query | Self::Search(None) => catalog.kinds().into_iter().map(scope).collect(),
             // Each operation is asked for itself.
             Self::Bulk
             | Self::ServiceProviderConfig

@@ -265,6 +265,12 @@ impl Catalog {
         Kind::ALL.into_iter().chain(others).collect()
     }
 
+    /// Every resource type that some tenant can have: what is stored of one that a tenant has switched off is still there.
+    pub fn deployed(&self) -> Vec<Kind> {
+        let others = self.custom.types.iter().map(|other| other.kind);
+        Kind::ALL.into_iter().chain(others).collect()
+    }
+
     /// The resource type of that name, if the tenant has it.
     pub fn kind_named(&self, name: &str) -> Option<Kind> {
         self.kinds().into_iter().find(|kind| kind.name() == name)

@@ -171,6 +171,12 @@ impl Key {
         self.0.split('#').nth(1).and_then(ResourceId::parse)
     }
 
+    /// The name of the resource type in a counter's key. It is a word, of which nothing is escaped.
+    pub(super) fn counted(&self) -> Option<String> {
+        let name = self.0.strip_prefix(COUNTS)?.split('#').next();
+        name.map(ToOwned::to_owned)
+    }
+
     /// What sort of item it is: the first segment.
     pub(super) fn sort(&self) -> &str {
         self.0.split('#').next().unwrap_or("")
@@ -191,6 +197,8 @@ pub(super) const IDS: &str = "id#";
 pub(super) const GROUPS: &str = "group#";
 /// Prefix of every resource of a type of whoever deploys.
 pub(super) const OTHERS: &str = "resource#";
+/// Prefix of every shard of every counter.
+pub(super) const COUNTS: &str = "count#";
 /// Prefix of every match item.
 pub(super) const MATCHES: &str = "match#";
 /// Prefix of every group name item.
@@ -251,7 +259,7 @@ pub(super) fn member_of_prefix(member: ResourceId) -> String {
 
 /// Prefix of the shards of a counter.
 pub(super) fn count_prefix(kind: Kind) -> String {
-    format!("count#{}#", escape(kind.name()))
+    format!("{COUNTS}{}#", escape(kind.name()))
 }
 
 /// Whether a match item with that value has a key that DynamoDB takes.

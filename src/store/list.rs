@@ -43,6 +43,28 @@ impl Store {
         Ok(usize::try_from(total).unwrap_or(0))
     }
 
+    /// How many resources there are of each type that has ever had any, by its name: also of those that are not deployed.
+    ///
+    /// # Errors
+    /// As any read.
+    pub async fn counts(&self, cx: &Cx<'_>) -> Result<BTreeMap<String, i64>, StoreError> {
+        let (mut counts, mut after) = (BTreeMap::new(), None);
+        loop {
+            let (tenant, prefix) = (cx.tenant.as_str(), keys::COUNTS);
+            let page =
+                self.query(cx.moment, tenant, prefix, after.as_ref(), ROWS_PER_QUERY).await?;
+            for shard in &page.items {
+                let reader = ItemReader::new(shard)?;
+                let name = reader.key()?.counted().ok_or_else(|| reader.corrupt("key"))?;
+                *counts.entry(name).or_default() += reader.number::<i64>("n")?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(counts);
+            }
+        }
+    }
+
     /// Resources of the kind in order of creation, `count` of them after the first `skipped`.
     ///
     /// # Errors

@@ -1,12 +1,12 @@
-//! What a token may do: everything, or only what its scopes say. Each of them is for users or for groups, and for reading
-//! or for writing, which includes reading, since each write is answered with what is there now.
+//! What a token may do: everything, or only what its scopes say. Each of them is for the resources at one endpoint, and for
+//! reading or for writing, which includes reading, since each write is answered with what is there now.
 
 use std::fmt;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::item::{Item, strings};
-use crate::scim::catalog::Kind;
+use crate::scim::catalog::ResourceType;
 
 /// The attribute of a token's items with its scopes; a token that may do everything has none.
 pub(super) const SCOPES: &str = "scopes";
@@ -21,24 +21,32 @@ pub enum Access {
 }
 
 /// One thing that a token may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope {
-    /// With which resources.
-    pub kind: Kind,
+    /// With which resources: the word of their endpoint, in small letters.
+    pub resources: String,
     /// What.
     pub access: Access,
 }
 
 impl Scope {
-    /// Every scope that there is.
-    pub fn all() -> impl Iterator<Item = Self> {
-        let of = |kind| [Access::Read, Access::Write].map(|access| Self { kind, access });
-        Kind::ALL.into_iter().flat_map(of)
+    /// That access to the resources of a type.
+    pub fn of(resource_type: &ResourceType, access: Access) -> Self {
+        let word = resource_type.endpoint.trim_start_matches('/').to_ascii_lowercase();
+        Self { resources: word, access }
     }
 
-    /// The scope with that name.
+    /// The scope with that name. Which endpoints there are is the catalog's to say: one that names none allows nothing.
     pub fn parse(text: &str) -> Option<Self> {
-        Self::all().find(|scope| scope.to_string() == text)
+        let (resources, access) = text.split_once(':')?;
+        let access = match access {
+            "read" => Access::Read,
+            "write" => Access::Write,
+            _ => return None,
+        };
+        let is_word =
+            resources.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        (is_word && !resources.is_empty()).then(|| Self { resources: resources.to_owned(), access })
     }
 }
 
@@ -48,7 +56,7 @@ impl fmt::Display for Scope {
             Access::Read => "read",
             Access::Write => "write",
         };
-        write!(f, "{}s:{access}", self.kind.name().to_ascii_lowercase())
+        write!(f, "{}:{access}", self.resources)
     }
 }
 
@@ -68,19 +76,21 @@ impl Scopes {
         if scopes.is_empty() {
             return Self::All;
         }
-        let mut scopes = scopes.to_vec();
-        scopes.sort_unstable();
-        scopes.dedup();
-        Self::Only(scopes)
+        let mut own: Vec<Scope> = Vec::with_capacity(scopes.len());
+        for scope in scopes {
+            if !own.contains(scope) {
+                own.push(scope.clone());
+            }
+        }
+        Self::Only(own)
     }
 
     /// Whether they include that one.
-    pub fn include(&self, wanted: Scope) -> bool {
+    pub fn include(&self, wanted: &Scope) -> bool {
+        let allows = |one: &Scope| one.resources == wanted.resources && one.access >= wanted.access;
         match self {
             Self::All => true,
-            Self::Only(scopes) => {
-                scopes.iter().any(|one| one.kind == wanted.kind && one.access >= wanted.access)
-            }
+            Self::Only(scopes) => scopes.iter().any(allows),
         }
     }
 
@@ -111,26 +121,38 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
+    use crate::scim::catalog::Kind;
+
+    fn all() -> Vec<Scope> {
+        let words = ["users", "groups", "devices"];
+        let of = |word: &str| {
+            let resources = word.to_owned();
+            [Access::Read, Access::Write]
+                .map(|access| Scope { resources: resources.clone(), access })
+        };
+        words.into_iter().flat_map(of).collect()
+    }
 
     #[test]
     fn a_scope_is_read_back_by_its_name() {
-        let names: Vec<String> = Scope::all().map(|scope| scope.to_string()).collect();
-        expect!["users:read users:write groups:read groups:write"].assert_eq(&names.join(" "));
-        assert!(Scope::all().all(|scope| Scope::parse(&scope.to_string()) == Some(scope)));
-        for unknown in ["", "users", "users:", "Users:read", "users:read ", "people:read"] {
+        let catalog = crate::scim::catalog::Catalog::embedded().unwrap();
+        let of = |kind| Scope::of(catalog.resource_type(kind), Access::Write).to_string();
+        assert_eq!(Kind::ALL.map(of), ["users:write", "groups:write"]);
+        assert!(all().iter().all(|scope| Scope::parse(&scope.to_string()).as_ref() == Some(scope)));
+        for unknown in ["", "users", "users:", ":read", "Users:read", "users:read ", "a b:read"] {
             assert_eq!(Scope::parse(unknown), None, "{unknown:?}");
         }
     }
 
     #[test]
-    fn writing_includes_reading_and_nothing_includes_the_other_kind() {
-        for own in Scope::all() {
-            let scopes = Scopes::of(&[own]);
-            for wanted in Scope::all() {
-                let expected = own.kind == wanted.kind
+    fn writing_includes_reading_and_nothing_includes_another_endpoint() {
+        for own in all() {
+            let scopes = Scopes::of(std::slice::from_ref(&own));
+            for wanted in all() {
+                let expected = own.resources == wanted.resources
                     && (own.access == Access::Write || wanted.access == Access::Read);
-                assert_eq!(scopes.include(wanted), expected, "{own} {wanted}");
-                assert!(Scopes::of(&[]).include(wanted));
+                assert_eq!(scopes.include(&wanted), expected, "{own} {wanted}");
+                assert!(Scopes::of(&[]).include(&wanted));
             }
         }
     }
@@ -147,8 +169,8 @@ mod tests {
         ] {
             assert_eq!(of(value), Scopes::Only(Vec::new()));
         }
-        let (name, value) =
-            Scopes::of(&[Scope { kind: Kind::Group, access: Access::Read }]).attribute().unwrap();
+        let own = Scope { resources: "groups".to_owned(), access: Access::Read };
+        let (name, value) = Scopes::of(&[own]).attribute().unwrap();
         let read = Scopes::read(&Item::from([(name, value)]));
         expect!["groups:read"].assert_eq(&read.words().unwrap().join(" "));
         assert_eq!(Scopes::read(&Item::new()), Scopes::All);

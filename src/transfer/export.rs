@@ -1,6 +1,7 @@
-//! A tenant as a file: its people in order of creation, then its groups with their members, one JSON object a line.
+//! A tenant as a file: its people in order of creation, then its groups with their members, then its resources of other
+//! types, one JSON object a line.
 //!
-//! What it writes, `import` reads. Memory is bounded whatever the tenant's size. It is no snapshot: each person and each
+//! What it writes, `import` reads, and it writes all that there is or nothing. Memory is bounded whatever the tenant's size. It is no snapshot: each person and each
 //! group is as it was when it was read, and who comes while it runs may be missing. It has no tokens.
 
 use std::io::Write;
@@ -10,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::TransferError;
 use super::patience::Place;
 use super::row::{
-    APP_ID, CONTINUED, CREATED, END, EXPORT, FORMAT, KIND, LAST_MODIFIED, RESOURCE, VERSION,
+    APP_ID, CONTINUED, CREATED, END, EXPORT, FORMAT, KIND, LAST_MODIFIED, OTHERS, RESOURCE, VERSION,
 };
 use crate::limits::{MEMBERS_CHANGED_MAX, PAGE_MAX};
 use crate::moment::Moment;
@@ -30,13 +31,15 @@ pub struct Exported {
     pub groups: usize,
     /// Memberships.
     pub memberships: usize,
+    /// Resources of other types.
+    pub others: usize,
 }
 
 /// Writes a tenant to `out`. `progress` is told how far it is.
 ///
 /// # Errors
 /// When the tables cannot be read or the output cannot be written; what is written then has no last line, and import
-/// refuses it.
+/// refuses it. When there are resources of a type that the tenant has not: then nothing is written.
 pub async fn export(
     (store, moments): (&Store, &dyn Fn() -> Moment),
     tenant: &TenantId,
@@ -45,9 +48,18 @@ pub async fn export(
 ) -> Result<Exported, TransferError> {
     let place = Place { store, moments, tenant };
     let settings = place.settings().await?;
+    let kinds = store.catalog_of(&settings).kinds();
+    let step = async |cx: &Cx<'_>| store.counts(cx).await;
+    let counts = place.patiently(&settings, step).await?;
+    let has = |name: &str| kinds.iter().any(|kind| kind.name() == name);
+    let left: Vec<(String, i64)> =
+        counts.into_iter().filter(|(name, count)| *count > 0 && !has(name)).collect();
+    if !left.is_empty() {
+        return Err(TransferError::LeftOut(tenant.clone(), left));
+    }
     let mut job = Export { place, settings, out, progress, done: Exported::default() };
     job.header()?;
-    for kind in Kind::ALL {
+    for kind in kinds {
         job.walk(kind).await?;
     }
     job.trailer()?;
@@ -65,7 +77,7 @@ struct Export<'a> {
 
 impl Export<'_> {
     fn header(&mut self) -> Result<(), TransferError> {
-        let header = json!({
+        let mut header = json!({
             "tenant": self.place.tenant.as_str(),
             "format": FORMAT,
             "at": (self.place.moments)().now().to_string(),
@@ -73,12 +85,18 @@ impl Export<'_> {
             "matchAttributes": self.settings.match_attributes,
             "groupNames": word_of(self.settings.group_names),
         });
+        if let (Some(header), false) = (header.as_object_mut(), self.settings.schemas.is_empty()) {
+            header.insert("schemas".to_owned(), json!(self.settings.schemas));
+        }
         self.line(&json!({ EXPORT: header }))
     }
 
     fn trailer(&mut self) -> Result<(), TransferError> {
-        let Exported { users, groups, memberships } = self.done;
-        let end = json!({ "users": users, "groups": groups, "memberships": memberships });
+        let Exported { users, groups, memberships, others } = self.done;
+        let mut end = json!({ "users": users, "groups": groups, "memberships": memberships });
+        if let (Some(end), 1..) = (end.as_object_mut(), others) {
+            end.insert(OTHERS.to_owned(), json!(others));
+        }
         self.line(&json!({ END: end }))?;
         self.out.flush().map_err(TransferError::Output)
     }
@@ -100,7 +118,12 @@ impl Export<'_> {
                         self.line(&line)?;
                         self.done.users += 1;
                     }
-                    Kind::Group | Kind::Custom(_) => self.group(resource).await?,
+                    Kind::Group => self.group(resource).await?,
+                    Kind::Custom(_) => {
+                        let line = self.row(resource, &[]);
+                        self.line(&line)?;
+                        self.done.others += 1;
+                    }
                 }
             }
             (self.progress)(self.done);

@@ -1,4 +1,4 @@
-//! A file into a tenant: the people, then the groups, then who is a member of them.
+//! A file into a tenant: the people, then the groups, the resources of other types, then who is a member of the groups.
 //!
 //! A row that is there is left alone, but for the app's account id, unless [`Existing::Updated`] says otherwise. Nothing is
 //! ever deleted, no membership is taken away, and nobody who is inactive becomes active: that is the directory's to say.
@@ -15,7 +15,7 @@ use super::patience::Place;
 use super::report::{Entry, Event, Existing, Options, Outcome, Phase, Report, Writing};
 use super::row::{APP_ID, Identity, Line, Row};
 use super::survey::survey;
-use super::table::name_of;
+use super::table::{compared, name_of};
 use super::{Fault, TransferError};
 use crate::limits::{IMPORT_IN_FLIGHT, IMPORT_ROWS_PER_STEP};
 use crate::moment::Moment;
@@ -50,7 +50,7 @@ pub async fn import<R: BufRead + Seek>(
     let report = Report { survey, ..Report::default() };
     let known = Known::default();
     let mut job = Import { place, options, events, report, known };
-    for phase in [Phase::People, Phase::Groups, Phase::Members] {
+    for phase in [Phase::People, Phase::Groups, Phase::Others, Phase::Members] {
         let mut file = open(&catalog, input, options)?;
         job.phase(phase, &mut file).await?;
     }
@@ -115,7 +115,9 @@ impl Import<'_> {
             let Some(line) = last else { return Ok(()) };
             done += rows.len();
             match phase {
-                Phase::People | Phase::Groups => self.settle_all(&settings, rows).await?,
+                Phase::People | Phase::Groups | Phase::Others => {
+                    self.settle_all(&settings, rows).await?;
+                }
                 Phase::Members => {
                     for (line, row) in rows {
                         self.add_members(&settings, line, &row).await?;
@@ -141,6 +143,7 @@ impl Import<'_> {
         let is_wanted = match phase {
             Phase::People => row.kind == Kind::User && !row.continued,
             Phase::Groups => row.kind == Kind::Group && !row.continued,
+            Phase::Others => matches!(row.kind, Kind::Custom(_)) && !row.continued,
             Phase::Members => !row.members.is_empty() && !self.has_failed(line, &row),
         };
         is_wanted.then_some((line, row))
@@ -179,7 +182,7 @@ impl Import<'_> {
         if let (Writing::Rehearsed, Outcome::Created, Some(kind)) =
             (self.options.writing, entry.outcome, entry.kind)
         {
-            self.known.names.insert((kind, fold(&entry.name)));
+            self.known.names.insert((kind, compared(kind, &entry.name)));
             if kind == Kind::User {
                 self.known.app_ids.extend(entry.app_id.clone());
             }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::row::{APP_ID, Row};
 use super::shown;
-use super::table::name_of;
+use super::table::{compared, name_of};
 use crate::scim::catalog::{Catalog, Kind, ResourceType};
 use crate::scim::discovery::GroupNames;
 use crate::scim::document::Document;
@@ -59,6 +59,12 @@ impl Prepared {
         self.document.text(name_of(self.row.kind)).unwrap_or_default()
     }
 
+    /// Whether somebody has its name.
+    fn is_named_as(&self, there: &Resource) -> bool {
+        let (kind, named) = (self.row.kind, there.document.text(name_of(self.row.kind)));
+        named.map(|name| compared(kind, name)) == Some(compared(kind, self.name()))
+    }
+
     /// Looks for it.
     ///
     /// # Errors
@@ -87,7 +93,7 @@ impl Prepared {
         Ok(found)
     }
 
-    /// Somebody else who is that account of the app's. Groups are not found by theirs.
+    /// Somebody else who is that account of the app's. Only people are found by theirs.
     async fn holder(
         &self,
         store: &Store,
@@ -95,7 +101,7 @@ impl Prepared {
         app_id: &str,
         own: Option<ResourceId>,
     ) -> Result<Option<Resource>, StoreError> {
-        if self.row.kind == Kind::Group {
+        if self.row.kind != Kind::User {
             return Ok(None);
         }
         let holders = store.people_of_app_id(cx, app_id).await?;
@@ -110,11 +116,16 @@ impl Prepared {
     ) -> Result<Finding, StoreError> {
         let there = store.get(cx, self.row.kind, id).await?;
         if let Some(there) = &there
-            && there.document.text(name_of(self.row.kind)).map(fold) == Some(fold(self.name()))
+            && self.is_named_as(there)
         {
             return Ok(Finding::There(Box::new(there.clone())));
         }
-        let may_share = self.row.kind == Kind::Group && cx.settings.group_names == GroupNames::Free;
+        let may_share = match self.row.kind {
+            Kind::User => false,
+            Kind::Group => cx.settings.group_names == GroupNames::Free,
+            // No name of theirs is unique.
+            Kind::Custom(_) => true,
+        };
         if !may_share && let Some(other) = named(store, cx, self.row.kind, self.name()).await?.pop()
         {
             return Ok(Finding::Conflict(format!("its name belongs to {}", described(&other))));
@@ -170,7 +181,7 @@ impl Prepared {
     pub(super) fn over(&self, rt: &ResourceType, there: &Resource) -> Result<Document, ScimError> {
         let named = name_of(self.row.kind);
         // The letter case of a name is nobody's business: it is the same name.
-        let is_same = there.document.text(named).map(fold) == Some(fold(self.name()));
+        let is_same = self.is_named_as(there);
         let is_given = |name: &str, value: &Value| {
             let is_empty = value.is_null() || value.as_str() == Some("");
             let is_no_news = is_same && name.eq_ignore_ascii_case(named);
@@ -190,7 +201,7 @@ fn names(body: &Map<String, Value>, name: &str) -> bool {
     given.any(|(key, _)| key.eq_ignore_ascii_case(name))
 }
 
-/// Those who have a name: one at most, but for groups whose names may be shared.
+/// Those who have a name: one at most, but for groups whose names may be shared, and for other types.
 pub(super) async fn named(
     store: &Store,
     cx: &Cx<'_>,
@@ -202,8 +213,9 @@ pub(super) async fn named(
         (Kind::Group, GroupNames::Unique) => {
             Ok(store.get_by_unique_name(cx, name).await?.into_iter().collect())
         }
-        // No row is one.
-        (Kind::Custom(_), _) => Ok(Vec::new()),
+        (Kind::Custom(_), _) => {
+            store.candidates(cx, kind, &Plan::ExternalId(name.to_owned())).await
+        }
         (Kind::Group, GroupNames::Free) => {
             let mut found = store.candidates(cx, kind, &Plan::GroupName(name.to_owned())).await?;
             let wanted = fold(name);
@@ -219,10 +231,11 @@ pub(super) async fn named(
 pub(super) fn described(resource: &Resource) -> String {
     let name = resource.document.text(name_of(resource.kind)).unwrap_or_default();
     let noun = match resource.kind {
-        Kind::User => "the person",
-        Kind::Group | Kind::Custom(_) => "the group",
+        Kind::User => "person",
+        Kind::Group => "group",
+        Kind::Custom(name) => name,
     };
-    format!("{noun} \"{}\" (id {})", shown(name), resource.id)
+    format!("the {noun} \"{}\" (id {})", shown(name), resource.id)
 }
 
 /// Names of the attributes in which two documents differ.

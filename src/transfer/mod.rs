@@ -80,6 +80,8 @@ pub enum TransferError {
     NoTenant(TenantId),
     /// It is being deleted.
     BeingDeleted(TenantId),
+    /// It has so many resources of these types, which it would not get back: they are not switched on for it.
+    LeftOut(TenantId, Vec<(String, i64)>),
     /// The file cannot be written.
     Output(std::io::Error),
     /// The store failed, and went on failing.
@@ -98,6 +100,17 @@ impl fmt::Display for TransferError {
             }
             Self::NoTenant(tenant) => write!(f, "there is no tenant {tenant}"),
             Self::BeingDeleted(tenant) => write!(f, "the tenant {tenant} is being deleted"),
+            Self::LeftOut(tenant, types) => {
+                let types: Vec<String> =
+                    types.iter().map(|(name, count)| format!("{name} ({count})")).collect();
+                write!(
+                    f,
+                    "the tenant {tenant} has resources of types that are switched off for it or not deployed: {}; switch their \
+                     schemas on with `scimctl tenant set {tenant} --schemas`, and let SCIM_SCHEMAS name the folder of their files \
+                     where they are not built in",
+                    types.join(", ")
+                )
+            }
             Self::Output(error) => write!(f, "the file cannot be written: {error}"),
             Self::Store(error) => error.fmt(f),
         }
@@ -109,7 +122,11 @@ impl std::error::Error for TransferError {
         match self {
             Self::Store(error) => error.source(),
             Self::Output(error) => Some(error),
-            Self::Faults(_) | Self::Changed(_) | Self::NoTenant(_) | Self::BeingDeleted(_) => None,
+            Self::Faults(_)
+            | Self::Changed(_)
+            | Self::NoTenant(_)
+            | Self::BeingDeleted(_)
+            | Self::LeftOut(..) => None,
         }
     }
 }

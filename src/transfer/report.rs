@@ -106,7 +106,7 @@ pub struct Entry {
     pub line: usize,
     /// What it is, when that could be read.
     pub kind: Option<Kind>,
-    /// Its userName or displayName, when that could be read.
+    /// Its userName or displayName, of another type the externalId, when that could be read.
     pub name: String,
     /// The account id that the file gives it.
     pub app_id: Option<String>,
@@ -143,7 +143,9 @@ pub enum Phase {
     People,
     /// The groups, without members.
     Groups,
-    /// Who is a member of them.
+    /// The resources of other types.
+    Others,
+    /// Who is a member of the groups.
     Members,
 }
 

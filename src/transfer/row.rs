@@ -37,6 +37,8 @@ pub(super) const LAST_MODIFIED: &str = "lastModified";
 pub(super) const CONTINUED: &str = "continued";
 pub(super) const EXPORT: &str = "export";
 pub(super) const END: &str = "end";
+/// How many resources of other types an export has.
+pub(super) const OTHERS: &str = "others";
 const GROUP: &str = "group";
 
 /// What a line with a resource may have.
@@ -61,8 +63,8 @@ pub(super) enum Line {
     Bad(String),
     /// The first line of an export.
     Header,
-    /// The last line of an export: how many people and groups it has.
-    Trailer { users: u64, groups: u64 },
+    /// The last line of an export: how many people, groups and other resources it has.
+    Trailer { users: u64, groups: u64, others: u64 },
 }
 
 /// A person or a group as a file has it.
@@ -182,7 +184,8 @@ pub(super) fn read(catalog: &Catalog, kind: Option<Kind>, text: &str) -> Result<
         }
         if let Some(end) = members.get(END) {
             let count = |name: &str| end.get(name).and_then(Value::as_u64).unwrap_or(0);
-            return Ok(Line::Trailer { users: count("users"), groups: count("groups") });
+            let (users, groups, others) = (count("users"), count("groups"), count(OTHERS));
+            return Ok(Line::Trailer { users, groups, others });
         }
     }
     Ok(match row(catalog, kind, members) {
@@ -208,7 +211,8 @@ fn row(
     kind: Option<Kind>,
     mut members: Map<String, Value>,
 ) -> Result<Row, String> {
-    let said = take(&mut members, KIND).map(|said| read_kind(&said)).transpose()?.flatten();
+    let said = take(&mut members, KIND).map(|said| read_kind(catalog, &said));
+    let said = said.transpose()?.flatten();
     let app_id = take(&mut members, APP_ID).map(|value| app_id(&value)).transpose()?.flatten();
     let own_members = take(&mut members, well_known::MEMBERS);
     let mut identity = None;
@@ -246,6 +250,19 @@ fn row(
         }
         Some(_) => return Err("a person has no members; kind must be Group for that".to_owned()),
     };
+    if matches!(kind, Kind::Custom(_))
+        && identity.is_none()
+        && !names(&body, well_known::EXTERNAL_ID)
+    {
+        return Err(format!(
+            "a {} is found again by its id, as an export has it, or by its {}; add one of them",
+            kind.name(),
+            well_known::EXTERNAL_ID
+        ));
+    }
+    if continued && kind != Kind::Group {
+        return Err("only a group is continued; kind must be Group for that".to_owned());
+    }
     let ignored = ignored(catalog.resource_type(kind), &body);
     Ok(Row { kind, identity, app_id, body, members, continued, ignored })
 }
@@ -256,16 +273,30 @@ fn take(members: &mut Map<String, Value>, name: &str) -> Option<Value> {
     members.shift_remove(&key)
 }
 
-fn read_kind(value: &Value) -> Result<Option<Kind>, String> {
-    let Some(text) = value.as_str().filter(|text| !text.is_empty()) else {
-        return if value.is_null() {
-            Ok(None)
-        } else {
-            Err("kind must be User or Group".to_owned())
-        };
-    };
-    let found = Kind::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(text));
-    found.map(Some).ok_or_else(|| "kind must be User or Group".to_owned())
+/// Whether a text is given, in any letter case of its name.
+fn names(body: &Map<String, Value>, name: &str) -> bool {
+    let mut texts = body.iter().filter_map(|(key, value)| Some((key, value.as_str()?)));
+    texts.any(|(key, text)| key.eq_ignore_ascii_case(name) && !text.is_empty())
+}
+
+fn read_kind(catalog: &Catalog, value: &Value) -> Result<Option<Kind>, String> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let kinds = catalog.kinds();
+    let text = value.as_str().unwrap_or_default();
+    let found = kinds.iter().find(|kind| kind.name().eq_ignore_ascii_case(text));
+    if text.is_empty() && value.is_string() {
+        return Ok(None);
+    }
+    found.copied().map(Some).ok_or_else(|| {
+        let all: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+        let all = all.join(" or ");
+        if text.is_empty() {
+            return format!("kind must be {all}");
+        }
+        format!("kind must be {all}; a type of your own has to be switched on for the tenant")
+    })
 }
 
 fn read_flag(members: &mut Map<String, Value>, name: &str) -> Result<bool, String> {
@@ -342,7 +373,7 @@ fn plain(value: &Value) -> Option<String> {
 fn kind_of(catalog: &Catalog, body: &Map<String, Value>, has_members: bool) -> Option<Kind> {
     let find = |name: &str| body.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
     let urns = find(well_known::SCHEMAS).and_then(|(_, urns)| urns.as_array());
-    let by_schemas = Kind::ALL.into_iter().find(|kind| {
+    let by_schemas = catalog.kinds().into_iter().find(|kind| {
         let own = &catalog.resource_type(*kind).schema.urn;
         let mut urns = urns.into_iter().flatten().filter_map(Value::as_str);
         urns.any(|urn| urn.eq_ignore_ascii_case(own))
@@ -376,7 +407,9 @@ fn ignored(rt: &ResourceType, body: &Map<String, Value>) -> Vec<String> {
             None if rt.urns().any(|urn| urn.eq_ignore_ascii_case(key)) => {}
             None => names.push(key.clone()),
             Some(target) => match (target.attribute, target.extension, value) {
-                (Some(attribute), _, _) if attribute.returned == Returned::Never => {
+                (Some(attribute), _, _)
+                    if attribute.returned == Returned::Never && !attribute.is_kept =>
+                {
                     names.push(key.clone());
                 }
                 (None, Some(extension), Value::Object(inner)) => {

@@ -8,12 +8,11 @@ use super::file::File;
 use super::matching::Prepared;
 use super::report::Ending;
 use super::row::{APP_ID, Line, Row};
-use super::table::name_of;
+use super::table::{compared, name_of};
 use super::{Fault, shown};
 use crate::limits::IMPORT_ROWS_MAX;
 use crate::scim::catalog::{Catalog, Kind};
 use crate::scim::discovery::GroupNames;
-use crate::scim::fold::fold;
 use crate::scim::resource::ResourceId;
 use crate::scim::well_known;
 use crate::store::item::RESOURCE_FORMAT;
@@ -29,6 +28,8 @@ pub struct Survey {
     pub users: usize,
     /// Rows with a group.
     pub groups: usize,
+    /// Rows with a resource of another type.
+    pub others: usize,
     /// Rows with more members of a group.
     pub continued: usize,
     /// Rows that cannot be imported as they are.
@@ -62,7 +63,7 @@ pub(super) fn survey<R: BufRead>(
         let line = numbered.line;
         match numbered.read {
             Line::Header => is_export = true,
-            Line::Trailer { users, groups } => end = Some((users, groups)),
+            Line::Trailer { users, groups, others } => end = Some((users, groups, others)),
             Line::Bad(_) => seen.found.bad += 1,
             Line::Row(row) => seen.row(catalog, line, *row),
         }
@@ -86,26 +87,30 @@ pub(super) fn survey<R: BufRead>(
 /// Whether an export has lost its end.
 fn cut_off(
     is_export: bool,
-    end: Option<(u64, u64)>,
+    end: Option<(u64, u64, u64)>,
     found: &Survey,
     ending: Ending,
 ) -> Option<Fault> {
     let count = |rows: usize| u64::try_from(rows).unwrap_or(u64::MAX);
-    let read = (count(found.users), count(found.groups));
+    let read = (count(found.users), count(found.groups), count(found.others));
     if ending == Ending::MayBeMissing {
         return None;
     }
-    let Some((users, groups)) = end else {
+    let Some(end) = end else {
         let what = "the export is cut off: its last line with the counts is missing; export again, or add --partial to \
                     import what is there";
         return is_export.then(|| Fault::file(what));
     };
-    let is_whole = (users, groups) == read || found.bad > 0;
+    let is_whole = end == read || found.bad > 0;
     (!is_whole).then(|| {
+        let told = |(users, groups, others): (u64, u64, u64)| match others {
+            0 => format!("{users} people and {groups} groups"),
+            others => format!("{users} people, {groups} groups and {others} others"),
+        };
+        let (end, read) = (told(end), told(read));
         Fault::file(format!(
-            "the export's last line counts {users} people and {groups} groups, and there are {} and {}; take the whole \
-             export, or add --partial to import what is there",
-            read.0, read.1
+            "the export's last line counts {end}, and there are {read}; take the whole export, or add --partial to import \
+             what is there"
         ))
     })
 }
@@ -140,7 +145,8 @@ impl<'a> Seen<'a> {
     }
 
     fn rows(&self) -> usize {
-        self.found.users + self.found.groups + self.found.continued + self.found.bad
+        let Survey { users, groups, others, continued, bad, warnings: _ } = &self.found;
+        users + groups + others + continued + bad
     }
 
     fn row(&mut self, catalog: &Catalog, line: usize, row: Row) {
@@ -172,7 +178,8 @@ impl<'a> Seen<'a> {
         }
         match row.kind {
             Kind::User => self.found.users += 1,
-            Kind::Group | Kind::Custom(_) => self.found.groups += 1,
+            Kind::Group => self.found.groups += 1,
+            Kind::Custom(_) => self.found.others += 1,
         }
         if let Ok(prepared) = Prepared::new(catalog, row) {
             self.twice(line, &prepared);
@@ -185,7 +192,8 @@ impl<'a> Seen<'a> {
         let kind = row.kind;
         let noun = match kind {
             Kind::User => "person",
-            Kind::Group | Kind::Custom(_) => "group",
+            Kind::Group => "group",
+            Kind::Custom(name) => name,
         };
         let mut twice = |what: &str, value: &str, first: usize| {
             let value = shown(value);
@@ -210,8 +218,12 @@ impl<'a> Seen<'a> {
         }
         if let Some(name) = document.text(name_of(kind)) {
             let has_id = row.identity.is_some();
-            let free = kind == Kind::Group && self.settings.group_names == GroupNames::Free;
-            match self.names.entry((kind, fold(name))) {
+            let free = match kind {
+                Kind::User => false,
+                Kind::Group => self.settings.group_names == GroupNames::Free,
+                Kind::Custom(_) => true,
+            };
+            match self.names.entry((kind, compared(kind, name))) {
                 // Where names may be shared, ids tell the groups apart.
                 Entry::Occupied(first) if free && has_id && first.get().1 => {}
                 Entry::Occupied(first) => twice(name_of(kind), name, first.get().0),

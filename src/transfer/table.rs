@@ -9,6 +9,7 @@ use super::row::{self, APP_ID, MemberRef, Row};
 use super::{Fault, shown};
 use crate::scim::catalog::{Catalog, Kind, ResourceType};
 use crate::scim::column::{Column, ColumnError};
+use crate::scim::fold::fold;
 use crate::scim::well_known;
 
 /// What separates the members in a cell.
@@ -123,11 +124,20 @@ impl Table {
     }
 }
 
-/// The attribute that every resource of a kind is named by.
+/// The attribute that every resource of a kind is named by; one of another type may lack it.
 pub(super) fn name_of(kind: Kind) -> &'static str {
     match kind {
         Kind::User => well_known::USER_NAME,
-        Kind::Group | Kind::Custom(_) => well_known::DISPLAY_NAME,
+        Kind::Group => well_known::DISPLAY_NAME,
+        Kind::Custom(_) => well_known::EXTERNAL_ID,
+    }
+}
+
+/// A name as it is compared with others.
+pub(super) fn compared(kind: Kind, name: &str) -> String {
+    match kind {
+        Kind::User | Kind::Group => fold(name),
+        Kind::Custom(_) => name.to_owned(),
     }
 }
 

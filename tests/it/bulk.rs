@@ -5,7 +5,6 @@ use std::time::Duration;
 use scim_endpoint::admin::tokens::{self, Life};
 use scim_endpoint::config::Config;
 use scim_endpoint::limits::{BODY_BYTES_MAX, BULK_OPERATIONS_MAX, BULK_TIME_MAX};
-use scim_endpoint::scim::catalog::Kind;
 use scim_endpoint::store::scopes::{Access, Scope, Scopes};
 use serde_json::{Value, json};
 
@@ -119,8 +118,8 @@ async fn nothing_of_another_tenant_is_reached_by_path_or_reference() {
 async fn each_operation_takes_its_scope() {
     let app = App::start().await;
     let scopes = Scopes::of(&[
-        Scope { kind: Kind::User, access: Access::Write },
-        Scope { kind: Kind::Group, access: Access::Read },
+        Scope { resources: "users".to_owned(), access: Access::Write },
+        Scope { resources: "groups".to_owned(), access: Access::Read },
     ]);
     let what = ("limited", Life::days(7));
     let (moment, tenant) = (app.moment(), app.tenant());

@@ -2,6 +2,7 @@
 //! another one's.
 
 mod command;
+mod moves;
 mod tenants;
 mod toy;
 mod types;

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub(crate) use operations::interrupted;
-use operations::{Operation, operators, reads, requests, with_many};
+use operations::{Operation, of_another_type, operators, reads, requests, with_many};
 
 use crate::stage::{
     Act, Call, Contents, FOR_EVER, Fault, Plan, Setup, Stage, TENANT, Told, When, judge, now,
@@ -83,6 +83,11 @@ fn is_asked_for_all() -> bool {
 #[test]
 fn a_fault_in_any_store_call_of_a_small_request_is_before_or_after_it() {
     run("small requests", requests());
+}
+
+#[test]
+fn a_fault_in_any_store_call_of_a_request_for_another_type_is_before_or_after_it() {
+    run("requests for another type", of_another_type());
 }
 
 #[test]

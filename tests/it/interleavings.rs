@@ -17,7 +17,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use explorer::{Choice, Explorer};
-use pairs::{Pair, groups, large, people, settings};
+use pairs::{Pair, groups, large, others, people, settings};
 use serde_json::Value;
 
 use crate::stage::{Act, Contents, Setup, Stage, TENANT, Told, judge, now, told_since};
@@ -41,6 +41,11 @@ fn people_meet_in_every_order() {
 #[test]
 fn groups_meet_in_every_order() {
     run("groups", groups());
+}
+
+#[test]
+fn resources_of_other_types_meet_in_every_order() {
+    run("other types", others());
 }
 
 #[test]

@@ -7,7 +7,6 @@ use std::time::Duration;
 use scim_endpoint::admin::resync::{Order, Report, resync};
 use scim_endpoint::admin::tokens::{self, State};
 use scim_endpoint::moment::Timestamp;
-use scim_endpoint::scim::catalog::Kind;
 use scim_endpoint::store::Tables;
 use scim_endpoint::store::check::{Mode, Outcome};
 use scim_endpoint::store::feed::{Change, position};
@@ -336,7 +335,7 @@ impl Story {
     }
 
     async fn resync(&self, stack: &App, leavers_after: Option<Timestamp>) -> Report {
-        let order = Order { kinds: Kind::ALL.to_vec(), since: None, leavers_after };
+        let order = Order { only: None, since: None, leavers_after };
         let (moments, tenant) = (|| stack.moment(), self.app.tenant());
         resync(stack.store(), &moments, &tenant, &order, &mut |_| {}).await.unwrap()
     }

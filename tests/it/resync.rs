@@ -23,7 +23,7 @@ use crate::races::{delete, get, group, on_members, patch, replacing, user};
 use crate::whole::{Item, journal, number, partition, string};
 
 fn everything() -> Order {
-    Order { kinds: Kind::ALL.to_vec(), since: None, leavers_after: None }
+    Order { only: None, since: None, leavers_after: None }
 }
 
 async fn run(app: &App, order: &Order) -> Result<Report, AdminError> {
@@ -120,7 +120,7 @@ async fn one_kind_alone_is_not_all() {
     group(&app, "Staff", &[]).await;
     for (kind, name) in [(Kind::User, "User"), (Kind::Group, "Group")] {
         let seen = snapshots(&app).await.len();
-        let report = run(&app, &Order { kinds: vec![kind], ..everything() }).await.unwrap();
+        let report = run(&app, &Order { only: Some(kind), ..everything() }).await.unwrap();
         assert_eq!(report.said, 1);
         let told = snapshots(&app).await;
         let kinds: Vec<String> =

@@ -1,7 +1,6 @@
 //! Tokens that may not do everything: each method, on each path, with each scope.
 
 use scim_endpoint::admin::tokens::{self, Life, Old};
-use scim_endpoint::scim::catalog::Kind;
 use scim_endpoint::store::scopes::{Access, Scope, Scopes};
 use serde_json::{Value, json};
 
@@ -33,22 +32,17 @@ fn requests(
         { "op": "replace", "path": "externalId", "value": format!("x{turn}") }
     ] });
     let mut all: Vec<(&str, String, Value, Option<Scope>)> = Vec::new();
-    for (kind, path, id, body) in [
+    for (resources, path, id, body) in [
+        ("users", "/Users", user, json!({ "schemas": [USER], "userName": format!("new{turn}") })),
         (
-            Kind::User,
-            "/Users",
-            user,
-            json!({ "schemas": [USER], "userName": format!("new{turn}") }),
-        ),
-        (
-            Kind::Group,
+            "groups",
             "/Groups",
             group,
             json!({ "schemas": [GROUP], "displayName": format!("New {turn}") }),
         ),
     ] {
         let (read, write) = (Access::Read, Access::Write);
-        let scope = |access| Some(Scope { kind, access });
+        let scope = |access| Some(Scope { resources: resources.to_owned(), access });
         let mut changed = body.clone();
         for name in ["userName", "displayName"] {
             if let Some(Value::String(text)) = changed.get_mut(name) {
@@ -99,9 +93,9 @@ async fn each_method_on_each_path_takes_its_scope() {
         let group = made("/Groups", json!({ "displayName": format!("Old {turn}") })).await;
         for (method, path, body, wanted) in requests(&user, &group, turn) {
             let own: Vec<Scope> = names.iter().map(|name| Scope::parse(name).unwrap()).collect();
-            let allowed = wanted.is_none_or(|wanted| {
-                own.is_empty()
-                    || own.iter().any(|own| own.kind == wanted.kind && own.access >= wanted.access)
+            let allowed = wanted.as_ref().is_none_or(|wanted| {
+                let is_same = |own: &Scope| own.resources == wanted.resources;
+                own.is_empty() || own.iter().any(|own| is_same(own) && own.access >= wanted.access)
             });
             proxy.forget_calls();
             let answer = app.call_as(&token, method, &path, body).await;

@@ -42,6 +42,15 @@ pub(crate) use fault::{FOR_EVER, Fault, Plan, When};
 pub(crate) use judge::judge;
 pub(crate) use wire::{Call, Footprint, Wire};
 
+/// A resource type of the deployment's own, which the tenant has once it is switched on.
+const DEVICES: [(&str, &str); 2] = [
+    (
+        "device.json",
+        r#"{"id": "urn:x:device", "attributes": [{"name": "displayName", "required": true}, {"name": "site"}]}"#,
+    ),
+    ("type.json", r#"{"name": "Device", "endpoint": "/Devices", "schema": "urn:x:device"}"#),
+];
+
 /// The one tenant whose requests are made.
 pub(crate) const TENANT: &str = "acme";
 
@@ -226,7 +235,8 @@ impl Stage {
         static STAGES: AtomicU64 = AtomicU64::new(0);
         let number = STAGES.fetch_add(1, Ordering::SeqCst);
         let database = Database::memory().expect("the engine starts");
-        let catalog = Arc::new(Catalog::embedded().expect("the schemas are read"));
+        let catalog = Catalog::embedded_with(&DEVICES).expect("the schemas are read");
+        let catalog = Arc::new(catalog);
         let tables = Tables::local();
         let clock = Arc::<HandClock>::default();
         let engine = wire::Engine::new(database.clone(), Arc::clone(&clock));
@@ -382,6 +392,19 @@ impl Stage {
     pub(crate) fn group(&self, name: &str, members: &[String]) -> String {
         let body = json!({"displayName": name, "members": crate::races::entries(members)});
         self.created("/Groups", body)
+    }
+
+    /// Switches the deployment's own resource type on.
+    pub(crate) fn with_devices(&self) {
+        let urns = ["urn:x:device".to_owned()];
+        let moment = self.moment(0);
+        let done = tenants::set_schemas(self.store(), &moment, &self.tenant, &urns);
+        now(done).expect("it is switched on");
+    }
+
+    /// Creates a resource of that type and returns its id.
+    pub(crate) fn device(&self, name: &str) -> String {
+        self.created("/Devices", json!({"displayName": name, "externalId": name}))
     }
 
     fn created(&self, target: &str, body: Value) -> String {

@@ -26,7 +26,7 @@ use serde_json::Value;
 use crate::app::App;
 
 /// As `scimctl import FILE` without flags.
-const USUAL: Options = Options {
+pub(crate) const USUAL: Options = Options {
     kind: None,
     writing: Writing::Done,
     existing: Existing::Kept,
@@ -35,20 +35,20 @@ const USUAL: Options = Options {
 };
 
 /// What an import said.
-struct Imported {
-    report: Report,
-    entries: Vec<Entry>,
+pub(crate) struct Imported {
+    pub(crate) report: Report,
+    pub(crate) entries: Vec<Entry>,
 }
 
 impl Imported {
     /// How often there was each outcome that there was.
-    fn counts(&self) -> BTreeMap<&'static str, usize> {
+    pub(crate) fn counts(&self) -> BTreeMap<&'static str, usize> {
         let counts = Outcome::ALL.iter().map(|one| (one.word(), self.report.count(*one)));
         counts.filter(|(_, count)| *count > 0).collect()
     }
 
     /// Every row as `line outcome differs why`, in order.
-    fn told(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         let mut entries: Vec<&Entry> = self.entries.iter().collect();
         entries.sort_by_key(|entry| entry.line);
         let told = entries.iter().map(|entry| {
@@ -65,7 +65,7 @@ impl Imported {
     }
 }
 
-async fn try_import(
+pub(crate) async fn try_import(
     app: &App,
     tenant: &TenantId,
     file: impl AsRef<[u8]>,
@@ -89,11 +89,11 @@ async fn import_with(app: &App, file: &str, options: &Options) -> Imported {
     imported.unwrap_or_else(|error| panic!("{error}"))
 }
 
-async fn import_usual(app: &App, file: &str) -> Imported {
+pub(crate) async fn import_usual(app: &App, file: &str) -> Imported {
     import_with(app, file, &USUAL).await
 }
 
-async fn export_of(app: &App, tenant: &TenantId) -> (String, Exported) {
+pub(crate) async fn export_of(app: &App, tenant: &TenantId) -> (String, Exported) {
     let mut out = Vec::new();
     let moments = || app.moment();
     let place: (&Store, &dyn Fn() -> Moment) = (app.store(), &moments);

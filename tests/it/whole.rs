@@ -128,6 +128,9 @@ pub(crate) fn faults(items: &Items) -> Vec<String> {
                 let there = items.contains_key(&format!("member#{group}#{member}"));
                 (!there).then(|| "no member item".to_owned())
             }
+            ["resource", _, id] => {
+                (string(item, "id") != *id).then(|| "another resource's id".to_owned())
+            }
             ["count", ..]
             | ["settings" | "activity" | "brake" | "nesting"]
             | ["token" | "work" | "traffic" | "held" | "settled" | "told", _] => None,
@@ -137,7 +140,7 @@ pub(crate) fn faults(items: &Items) -> Vec<String> {
     }
     faults.extend(held_counts(items));
     faults.extend(circles(items));
-    for (kind, sort) in [("User", "id"), ("Group", "group")] {
+    for (kind, sort) in [("User", "id"), ("Group", "group"), ("Device", "resource")] {
         let shards = with_sort(items, "count").filter(|(key, _)| key.contains(kind));
         let counted: i64 = shards.map(|(_, shard)| number(shard, "n")).sum();
         let there = i64::try_from(with_sort(items, sort).count()).unwrap();

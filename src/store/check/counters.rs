@@ -39,7 +39,7 @@ impl Check<'_> {
         let counted = match kind {
             Kind::User => facts.users.len(),
             Kind::Group => facts.groups.len(),
-            Kind::Custom(_) => facts.others.get(&kind).copied().unwrap_or(0),
+            Kind::Custom(_) => facts.others.keys().filter(|(other, _)| *other == kind).count(),
         };
         let opaque = facts
             .opaque

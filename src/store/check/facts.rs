@@ -78,8 +78,8 @@ pub(super) struct Facts<'a> {
     pub(super) users: HashMap<ResourceId, Vec<UserRow>>,
     pub(super) ids: HashMap<ResourceId, IdRow>,
     pub(super) groups: HashMap<ResourceId, GroupRow>,
-    /// How many resources there are of each type of whoever deploys.
-    pub(super) others: HashMap<Kind, usize>,
+    /// The resources of each type of whoever deploys, and where the journal tells their last change.
+    pub(super) others: BTreeMap<(Kind, ResourceId), Option<Uuid>>,
     /// Match items that there have to be, and the user item that says so.
     pub(super) wanted_matches: HashMap<Key, (ResourceId, Key)>,
     pub(super) matches: HashMap<Key, ResourceId>,
@@ -118,7 +118,7 @@ impl<'a> Facts<'a> {
             users: HashMap::new(),
             ids: HashMap::new(),
             groups: HashMap::new(),
-            others: HashMap::new(),
+            others: BTreeMap::new(),
             wanted_matches: HashMap::new(),
             matches: HashMap::new(),
             names: HashMap::new(),
@@ -271,8 +271,7 @@ impl<'a> Facts<'a> {
 
     /// Every resource type that a tenant can have.
     pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> + use<'a> {
-        let others = self.catalog.custom().types.iter().map(|other| other.kind);
-        Kind::ALL.into_iter().chain(others)
+        self.catalog.deployed().into_iter()
     }
 
     /// A resource of a type of whoever deploys. Of one that is not deployed any more it is not known what it should be.
@@ -285,7 +284,7 @@ impl<'a> Facts<'a> {
         if resource.id != id {
             return Err(ItemReader::new(item)?.corrupt("id"));
         }
-        *self.others.entry(kind).or_default() += 1;
+        self.others.insert((kind, id), resource.change);
         Ok(true)
     }
 
@@ -293,8 +292,9 @@ impl<'a> Facts<'a> {
     pub(super) fn changes(&self) -> Vec<Uuid> {
         let users = self.users.values().flatten().filter_map(|row| row.change);
         let groups = self.groups.values().filter_map(|row| row.change);
+        let others = self.others.values().copied().flatten();
         let told = |at: &Uuid| !self.held.contains(at);
-        let changes: BTreeSet<Uuid> = users.chain(groups).filter(told).collect();
+        let changes: BTreeSet<Uuid> = users.chain(groups).chain(others).filter(told).collect();
         changes.into_iter().collect()
     }
 

@@ -97,6 +97,10 @@ fn changes(facts: &Facts<'_>, found: &mut BTreeSet<Suspect>) {
         let at = lost(row.change);
         found.extend(at.map(|at| Suspect::ChangeLost { kind, id: *id, key, at }));
     }
+    for ((kind, id), change) in &facts.others {
+        let (kind, id, key) = (*kind, *id, Key::of_id(*kind, *id));
+        found.extend(lost(*change).map(|at| Suspect::ChangeLost { kind, id, key, at }));
+    }
 }
 
 fn users(facts: &Facts<'_>, found: &mut BTreeSet<Suspect>) {

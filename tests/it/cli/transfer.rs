@@ -81,7 +81,7 @@ fn an_import_is_rehearsed_done_and_exported() {
     let exported = server.run(&["export", &file, "--tenant", "acme"]);
     assert_eq!(
         exported,
-        json!({"tenant": "acme", "file": file, "users": 3, "groups": 0, "memberships": 0})
+        json!({"tenant": "acme", "file": file, "users": 3, "groups": 0, "memberships": 0, "others": 0})
     );
     assert!(!std::path::Path::new(&format!("{file}.part")).exists());
     let (code, out, err) = run(&server, &["export", "--tenant", "acme"]);

@@ -1,21 +1,20 @@
 //! Resource types of a deployment's own: every operation, another tenant, what the journal and the check say.
 
 use scim_endpoint::admin::tokens::{self, Life};
-use scim_endpoint::scim::catalog::Kind;
 use scim_endpoint::store::check::Mode;
-use scim_endpoint::store::scopes::{Access, Scope, Scopes};
+use scim_endpoint::store::scopes::{Scope, Scopes};
 use serde_json::{Value, json};
 
 use super::{PATCH, deployed, extends, switch};
 use crate::app::{Answer, App};
 use crate::feed;
 
-const DEVICE: &str = "urn:example:params:scim:schemas:core:1.0:Device";
-const LEASE: &str = "urn:example:params:scim:schemas:extension:lease:1.0:Device";
+pub(super) const DEVICE: &str = "urn:example:params:scim:schemas:core:1.0:Device";
+pub(super) const LEASE: &str = "urn:example:params:scim:schemas:extension:lease:1.0:Device";
 const BULK: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 
 /// Devices, which may be leased; one tenant has them.
-async fn workshop() -> App {
+pub(super) async fn workshop() -> App {
     let device = json!({ "id": DEVICE, "name": "Device", "attributes": [
         { "name": "serial", "required": true, "caseExact": true },
         { "name": "displayName" },
@@ -52,22 +51,22 @@ async fn workshop() -> App {
     app
 }
 
-fn device(serial: &str) -> Value {
+pub(super) fn device(serial: &str) -> Value {
     json!({ "schemas": [DEVICE], "serial": serial, "externalId": format!("x-{serial}"), "cores": serial.len(), "pin": "1234" })
 }
 
-async fn create(app: &App, serial: &str) -> Answer {
+pub(super) async fn create(app: &App, serial: &str) -> Answer {
     app.call("POST", "/Devices", device(serial)).await.expect(201)
 }
 
-async fn serials(app: &App, target: &str) -> String {
+pub(super) async fn serials(app: &App, target: &str) -> String {
     let answer = app.call("GET", target, Value::Null).await.expect(200).json();
     let found = answer["Resources"].as_array().cloned().unwrap_or_default();
     let of = |one: &Value| one["serial"].as_str().unwrap_or("-").to_owned();
     found.iter().map(of).collect::<Vec<_>>().join(" ")
 }
 
-async fn is_whole(app: &App) {
+pub(super) async fn is_whole(app: &App) {
     let moments = || app.moment();
     let report = app.store().check(&moments, &app.tenant(), Mode::Report, &mut |_| {}).await;
     let report = report.unwrap().unwrap();
@@ -237,16 +236,46 @@ async fn another_tenant_and_one_that_is_switched_off_have_none() {
 }
 
 #[tokio::test]
-async fn a_limited_token_does_not_reach_them() {
+async fn a_limited_token_reaches_them_only_with_their_own_scope() {
     let app = workshop().await;
-    let scopes = [Kind::User, Kind::Group].map(|kind| Scope { kind, access: Access::Write });
-    let (moment, what) = (app.moment(), ("test", Life::days(7)));
-    let issued =
-        tokens::issue_limited(app.store(), &moment, &app.tenant(), what, Scopes::of(&scopes)).await;
-    let token = issued.unwrap().secret.reveal().to_owned();
-    app.call_as(&token, "GET", "/Users", Value::Null).await.expect(200);
-    app.call_as(&token, "GET", "/Devices", Value::Null).await.expect(403);
-    app.call_as(&token, "POST", "/Devices", device("a")).await.expect(403);
+    let path = format!("/Devices/{}", create(&app, "a").await.id());
+    let bulk = json!({ "schemas": [BULK], "Operations": [
+        { "method": "POST", "path": "/Devices", "bulkId": "b", "data": device("b") }
+    ]});
+    // What reading and writing devices, and what everything at the root is answered.
+    for (names, read, write, root) in [
+        (&["users:write", "groups:write"][..], 403, 403, 403),
+        (&["devices:read"], 200, 403, 403),
+        (&["devices:write"], 200, 200, 403),
+        (&["users:read", "groups:read", "devices:read"], 200, 403, 200),
+        (&["tablets:write"], 403, 403, 403),
+    ] {
+        let scopes: Vec<Scope> = names.iter().map(|name| Scope::parse(name).unwrap()).collect();
+        let (moment, what) = (app.moment(), ("test", Life::days(7)));
+        let scopes = Scopes::of(&scopes);
+        let issued = tokens::issue_limited(app.store(), &moment, &app.tenant(), what, scopes).await;
+        let token = issued.unwrap().secret.reveal().to_owned();
+        let ask = async |method: &str, path: &str, body: Value| {
+            app.call_as(&token, method, path, body).await
+        };
+        ask("GET", "/Devices", Value::Null).await.expect(read);
+        ask("POST", "/Devices/.search", json!({})).await.expect(read);
+        ask("GET", &path, Value::Null).await.expect(read);
+        let refused = ask("PUT", &path, device("a")).await.expect(write);
+        if write == 403 {
+            let told = refused.json();
+            assert_eq!(told["status"], "403");
+            let detail = told["detail"].as_str().unwrap();
+            assert!(detail.contains("lacks the scope devices:write"), "{detail}");
+        }
+        ask("GET", "/", Value::Null).await.expect(root);
+        ask("GET", "/ResourceTypes/Device", Value::Null).await.expect(200);
+        let done = ask("POST", "/Bulk", bulk.clone()).await.expect(200).json();
+        let expected = if write == 403 { "403" } else { "201" };
+        assert_eq!(done["Operations"][0]["status"], expected, "{names:?} {done}");
+        let users = if names.contains(&"users:write") { 201 } else { 403 };
+        ask("POST", "/Users", json!({ "userName": "u@ex.test" })).await.expect(users);
+    }
 }
 
 #[tokio::test]

@@ -165,6 +165,30 @@ pub(super) fn requests() -> Vec<Operation> {
     ]
 }
 
+/// Requests for a resource of a deployment's own type.
+pub(super) fn of_another_type() -> Vec<Operation> {
+    let on_device = |name, (method, status): (&'static str, u16), body: fn() -> Value| {
+        operation(name, status, move |stage| {
+            stage.with_devices();
+            let id = stage.device("Lathe");
+            Act::http(method, format!("/Devices/{id}"), body())
+        })
+    };
+    vec![
+        // No name of theirs is unique, so that the repetition of one that was done makes another.
+        Operation {
+            is_idempotent: false,
+            ..operation("POST a device", 201, |stage| {
+                stage.with_devices();
+                Act::http("POST", "/Devices", json!({"displayName": "Lathe", "externalId": "d1"}))
+            })
+        },
+        on_device("PUT a device", ("PUT", 200), || json!({"displayName": "Mill"})),
+        on_device("PATCH a device", ("PATCH", 200), || replacing("site", "lyon")),
+        on_device("DELETE a device", ("DELETE", 204), || Value::Null),
+    ]
+}
+
 /// Reads by id, and lists by each plan.
 pub(super) fn reads() -> Vec<Operation> {
     let list = |name: &'static str, target: fn(&People) -> String| {

@@ -226,6 +226,38 @@ fn on_staff(name: &'static str, acts: impl Fn(&Team) -> [Act; 2] + 'static) -> P
     pair(name, move |stage| acts(&staff(stage)))
 }
 
+/// Pairs about resources of a deployment's own type.
+pub(super) fn others() -> Vec<Pair> {
+    let create = |name: &str| {
+        Act::http("POST", "/Devices", json!({"displayName": name, "externalId": name}))
+    };
+    let patch = |id: &str, path: &str, value: &str| {
+        Act::http("PATCH", format!("/Devices/{id}"), replacing(path, value))
+    };
+    let delete = |id: &str| Act::http("DELETE", format!("/Devices/{id}"), Value::Null);
+    vec![
+        pair("create device/create device of one name", move |stage| {
+            stage.with_devices();
+            [create("Lathe"), create("Lathe")]
+        }),
+        pair("patch device/patch device", move |stage| {
+            stage.with_devices();
+            let id = stage.device("Lathe");
+            [patch(&id, "site", "lyon"), patch(&id, "displayName", "Mill")]
+        }),
+        pair("patch device/delete device", move |stage| {
+            stage.with_devices();
+            let id = stage.device("Lathe");
+            [patch(&id, "site", "lyon"), delete(&id)]
+        }),
+        pair("delete device/delete device", move |stage| {
+            stage.with_devices();
+            let id = stage.device("Lathe");
+            [delete(&id), delete(&id)]
+        }),
+    ]
+}
+
 /// Pairs about groups and their members.
 pub(super) fn groups() -> Vec<Pair> {
     let mut pairs = of_group_names();

@@ -304,14 +304,16 @@ fn sorted(value: &Value) -> String {
 }
 
 impl Contents {
-    /// The ids of a tenant's users and groups, each with the name that it goes by.
+    /// The ids of a tenant's resources, each with the name that it goes by.
     fn resources(&self, tenant: &str) -> BTreeMap<String, String> {
         let named = of(&self.directory, tenant).filter_map(|(key, item)| {
             if let Some(id) = key.strip_prefix("id#") {
                 return Some((id.to_owned(), item.value["ref"]["S"].to_string()));
             }
             let name = item.value["displayName"]["S"].as_str().unwrap_or_default();
-            Some((key.strip_prefix("group#")?.to_owned(), format!("group {name}")))
+            let group = || Some(("group", key.strip_prefix("group#")?));
+            let (kind, id) = group().or_else(|| key.strip_prefix("resource#")?.split_once('#'))?;
+            Some((id.to_owned(), format!("{kind} {name}")))
         });
         named.collect()
     }

@@ -188,16 +188,18 @@ fn of_resource(
     wrong.map(|at| format!("its item names {at} as its last change, which is {}", last.at))
 }
 
-/// Users and groups by their ids.
+/// Users, groups and other resources by their ids.
 pub(super) fn resources(items: &Items) -> impl Iterator<Item = (String, &Arc<Item>)> {
-    let live =
-        items.iter().filter(|(key, _)| key.starts_with("user#") || key.starts_with("group#"));
+    let is_one =
+        |key: &str| ["user#", "group#", "resource#"].iter().any(|sort| key.starts_with(sort));
+    let live = items.iter().filter(move |(key, _)| is_one(key));
     live.map(|(_, item)| (string(item, "id"), item))
 }
 
 fn resource<'a>(items: &'a Items, id: &str) -> Option<&'a Arc<Item>> {
     let user = items.get(&format!("id#{id}")).and_then(|item| items.get(&string(item, "ref")));
-    user.or_else(|| items.get(&format!("group#{id}")))
+    let other = || items.get(&format!("resource#Device#{id}"));
+    user.or_else(|| items.get(&format!("group#{id}"))).or_else(other)
 }
 
 /// Whether it is the end of its resource, told or rejected.

@@ -179,7 +179,7 @@ async fn an_export_that_is_cut_off_or_of_another_version_is_refused() {
 {"resource":{"userName":"a@ex.test"}}
 {"end":{"users":2,"groups":0,"memberships":0}}"#,
             &USUAL,
-            &["the export's last line counts 2 people and 0 groups, and there are 1 and 0; take the whole export"],
+            &["the export's last line counts 2 people and 0 groups, and there are 1 people and 0 groups; take the whole export"],
         ),
     ])
     .await;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use scim_endpoint::admin::resync::{Order, resync};
 use scim_endpoint::feed::lag::{Tally, took};
-use scim_endpoint::scim::catalog::Kind;
 use scim_endpoint::store::feed::{Acknowledgement, Change, position};
 use scim_endpoint::store::{Cx, Settings};
 use serde_json::{Value, json};
@@ -143,7 +142,7 @@ async fn from_an_import_to_a_restore() {
         stack.call_as(&app.token(), "GET", &format!("/Users/{id}"), Value::Null).await.expect(200);
     assert_eq!(person.json()["active"], true, "the restore has brought the leaver back");
     let moments = || stack.moment();
-    let order = Order { kinds: Kind::ALL.to_vec(), since: None, leavers_after: None };
+    let order = Order { only: None, since: None, leavers_after: None };
     resync(stack.store(), &moments, &app.tenant(), &order, &mut |_| {}).await.unwrap();
     // Restart provisioning: whoever differs is written again.
     leave(&stack, &app.token(), &id).await;
