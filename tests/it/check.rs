@@ -2,6 +2,7 @@
 //! finds nothing afterwards. What it must not touch it does not touch.
 
 mod held;
+mod unsettled;
 
 use std::collections::HashMap;
 
@@ -10,10 +11,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use scim_endpoint::auth::TokenSecret;
 use scim_endpoint::local::sdk_config;
 use scim_endpoint::store::TenantId;
-use scim_endpoint::store::check::{Mode, Outcome, Report};
+use scim_endpoint::store::check::{Mode, Outcome, Progress, Report};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::whole::partition;
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
@@ -44,7 +46,10 @@ struct Fixture {
 
 impl Fixture {
     async fn start() -> Self {
-        let app = App::start().await;
+        Self::over(App::start().await).await
+    }
+
+    async fn over(app: App) -> Self {
         let client = Client::new(&sdk_config(&app.dynamodb_endpoint()));
         let mut people = Vec::new();
         for name in ["Ida", "Bob"] {
@@ -167,12 +172,39 @@ async fn a_whole_tenant_is_whole() {
     assert_eq!((report.users, report.groups, report.memberships), (2, 2, 3));
     assert_eq!((report.passes, report.jobs), (1, 0));
     let items = report.items;
+    assert_eq!(items, partition(&fixture.app).await.len());
     let repaired = fixture.check(Mode::Repair).await;
     assert_eq!((repaired.findings.len(), repaired.items), (0, items));
     let nobody = TenantId::parse("nobody").unwrap();
     let moments = || fixture.app.moment();
     let missing = fixture.app.store().check(&moments, &nobody, Mode::Report, &mut |_| {}).await;
     assert_eq!(missing.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_it_is_is_told_to_the_end() {
+    let fixture = Fixture::start().await;
+    // More suspicions than are looked at together.
+    for number in 0..20 {
+        fixture.put(&format!("match#emails.value#{number}#{NOBODY}"), &[]).await;
+    }
+    let (mut read, mut looked_up, mut looked) = (Vec::new(), Vec::new(), Vec::new());
+    let moments = || fixture.app.moment();
+    let mut progress = |step| match step {
+        Progress::Read { pass, items } => read.push((pass, items)),
+        Progress::LookedUp { changes, of } => looked_up.push((changes, of)),
+        Progress::Looked { suspects, of } => looked.push((suspects, of)),
+    };
+    let (store, tenant) = (fixture.app.store(), fixture.app.tenant());
+    let report = store.check(&moments, &tenant, Mode::Report, &mut progress).await;
+    let report = report.unwrap().unwrap();
+    assert_eq!(report.findings.len(), 20);
+    assert_eq!(read, [(1, report.items)]);
+    assert_eq!(looked_up, [(4, 4)], "two people and two groups");
+    assert_eq!(looked, [(15, 20), (20, 20)]);
+    let repaired = store.check(&moments, &tenant, Mode::Repair, &mut |_| {}).await;
+    let repaired = repaired.unwrap().unwrap();
+    assert_eq!((repaired.findings.len(), repaired.left(), repaired.passes), (20, 0, 2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

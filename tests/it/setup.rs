@@ -429,6 +429,8 @@ async fn each_action_is_in_the_journal() {
     versions.sort_unstable();
     let first = versions[0];
     assert_eq!(versions, (first..).take(expected.len()).collect::<Vec<_>>());
+    let (settings, _) = store.settings(&app.moment(), &tenant).await.unwrap().unwrap();
+    assert_eq!(versions.last(), Some(&settings.version), "each tells the version that it made");
 }
 
 #[tokio::test(flavor = "multi_thread")]
