@@ -128,5 +128,6 @@ mod tests {
         assert_eq!(of("10", "14", "15"), None);
         assert_eq!(of("20", "10", "21"), Some(ClockError::Ahead(Duration::from_secs(9))));
         assert_eq!(of("10", "30", "11"), Some(ClockError::Behind(Duration::from_secs(19))));
+        assert_eq!(ClockError::Behind(RESOLUTION).word(), "behind");
     }
 }

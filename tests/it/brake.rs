@@ -1,6 +1,8 @@
 //! The brake on mass changes: what is too much is stored and answered as always and held back from the feed, nothing of it is
 //! lost, and the feed has no gap afterwards, whatever was decided and whatever failed meanwhile.
 
+mod steps;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -341,6 +343,7 @@ async fn memberships_of_a_held_end_are_swept_behind_it() {
     let (items, gaps) = feed(&app).await;
     assert_eq!(gaps, []);
     assert!(!ids_with(&items, "prov:delete").contains(&big));
+    assert_eq!(ids_with(&items, "misc:memberships-swept"), BTreeSet::new(), "not before the end");
     expect_sound(&app).await;
     settle(&app, Decision::Release, None).await;
     for id in &groups {
@@ -348,6 +351,8 @@ async fn memberships_of_a_held_end_are_swept_behind_it() {
     }
     let items = expect_settled(&app).await;
     assert!(ids_with(&items, "prov:delete").contains(&big));
+    let swept = ids_with(&items, "misc:memberships-swept");
+    assert_eq!(swept, [big, people[0].clone()].into());
 }
 
 #[tokio::test]

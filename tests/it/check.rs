@@ -418,6 +418,41 @@ async fn tokens_and_their_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_another_token_is_told_and_hides_nothing() {
+    let fixture = Fixture::start().await;
+    let secrets = fixture.app.store().tables().secrets.clone();
+    let digest = TokenSecret::parse(&fixture.app.token()).unwrap().digest();
+    let key = HashMap::from([("digest".to_owned(), text(&digest))]);
+    let row = fixture.client.get_item().table_name(&secrets).set_key(Some(key));
+    let row = row.send().await.unwrap().item.unwrap();
+    let write = async |name: &str, value: &str| {
+        let mut changed = row.clone();
+        changed.insert(name.to_owned(), text(value));
+        let request = fixture.client.put_item().table_name(&secrets).set_item(Some(changed));
+        request.send().await.unwrap();
+    };
+    for (name, value) in [("token", NOBODY), ("tenant", "globex")] {
+        write(name, value).await;
+        for mode in [Mode::Report, Mode::Repair] {
+            let report = fixture.check(mode).await;
+            assert_eq!(sorts(&report), ["token-row-foreign"], "{name}: {report:#?}");
+            assert_eq!(report.left(), 1);
+        }
+    }
+    // Beside what cannot be read the tokens are looked at all the same, unless it is one of them.
+    write("status", "disabled").await;
+    fixture.put("activity", &[("v", number(9))]).await;
+    let report = fixture.check(Mode::Report).await;
+    assert_eq!(sorts(&report), ["token-settings-old", "unreadable"]);
+    fixture.delete("activity").await;
+    let AttributeValue::S(id) = &row["token"] else { panic!("an id") };
+    fixture.set(&format!("token#{id}"), "v", Some(number(9))).await;
+    assert_eq!(sorts(&fixture.check(Mode::Report).await), ["unreadable"]);
+    fixture.set(&format!("token#{id}"), "v", Some(number(1))).await;
+    fixture.expect(&["token-settings-old"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_is_told_and_left_alone() {
     let fixture = Fixture::start().await;
     let (ida, team) = (&fixture.ida, &fixture.team);

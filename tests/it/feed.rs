@@ -185,3 +185,15 @@ pub(crate) async fn age(app: &App, tenant: &TenantId, by: Duration) {
     }
     rewrite(app, moved, old.into_values().collect()).await;
 }
+
+/// Whoever writes the journal with such a clock writes behind its readers.
+#[tokio::test]
+async fn a_clock_that_is_ahead_is_told() {
+    let app = App::start().await;
+    assert_eq!(app.store().clock_error(&app.moment()).await.unwrap(), None);
+    app.clock().advance(Duration::from_hours(1));
+    let wrong = app.store().clock_error(&app.moment()).await.unwrap().expect("an hour is seen");
+    assert_eq!(wrong.word(), "ahead of");
+    let minutes = wrong.by().as_secs() / 60;
+    assert!((55..=60).contains(&minutes), "{minutes} minutes");
+}

@@ -4,6 +4,8 @@
 mod large;
 mod members;
 mod names;
+mod overtaken;
+mod pages;
 mod unknown;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

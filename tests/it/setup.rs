@@ -294,6 +294,49 @@ async fn a_link_does_not_open_a_later_tenant_of_the_same_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_goes_with_links_of_which_dynamodb_has_taken_rows_already() {
+    let app = App::start().await;
+    let tenant = app.tenant();
+    let (client, table) = (crate::whole::client(&app), &app.store().tables().secrets);
+    let row = |digest: String| {
+        let digest = aws_sdk_dynamodb::types::AttributeValue::S(digest);
+        Some(std::collections::HashMap::from([("digest".to_owned(), digest)]))
+    };
+    let taken = [(true, false), (false, true), (true, true), (false, false)];
+    let mut rows = Vec::new();
+    for (is_link_taken, is_session_taken) in taken {
+        let link = link(&app).await;
+        let opened = open(&app, &link).await;
+        let (link, session) = (link.secret.digest(), opened.secret.digest());
+        for (digest, is_taken) in [(link, is_link_taken), (session, is_session_taken)] {
+            rows.push(digest.clone());
+            let taking = client.delete_item().table_name(table).set_key(row(digest));
+            if is_taken {
+                taking.send().await.unwrap();
+            }
+        }
+    }
+    let moments = || app.moment();
+    delete::delete(app.store(), &moments, &tenant, Duration::ZERO, &mut |_| {}).await.unwrap();
+    assert!(partition(&app).await.is_empty());
+    for digest in rows {
+        let look = client.get_item().table_name(table).set_key(row(digest)).send();
+        assert_eq!(look.await.unwrap().item, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_people_reach_the_deployment_is_kept_as_it_was_said_last() {
+    let app = App::start().await;
+    let (store, moment) = (app.store(), app.moment());
+    assert_eq!(store.public_url(&moment).await.unwrap(), None);
+    for url in ["https://one.test", "https://one.test", "https://two.test"] {
+        store.set_public_url(&moment, url).await.unwrap();
+        assert_eq!(store.public_url(&moment).await.unwrap().as_deref(), Some(url));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_a_tenant_is_being_deleted_nothing_opens_it() {
     let app = App::start().await;
     let (unopened, used) = (link(&app).await, link(&app).await);

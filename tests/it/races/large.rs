@@ -143,6 +143,24 @@ async fn a_group_of_300_is_gone_from_all_at_once() {
     assert_whole(&items);
 }
 
+#[tokio::test]
+async fn one_membership_more_than_are_listed_is_not_left_behind() {
+    let app = App::start().await;
+    let people = crowd(&app, 16).await;
+    let mut groups = Vec::new();
+    for number in 0..16 {
+        groups.push(group(&app, &format!("G{number}"), &people[..1]).await);
+    }
+    let full = group(&app, "Full", &people).await;
+    for target in [format!("/Users/{}", people[0]), format!("/Groups/{full}")] {
+        delete(&app, &target).await.expect(204);
+        finish_jobs(&app).await;
+        assert_whole(&partition(&app).await);
+    }
+    let left = partition(&app).await;
+    assert!(!left.keys().any(|key| key.contains(&people[0]) || key.contains(&full)), "{left:#?}");
+}
+
 /// So that no tenant keeps the others waiting.
 #[tokio::test]
 async fn a_visit_takes_no_more_steps_than_it_may() {
