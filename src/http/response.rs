@@ -78,6 +78,7 @@ pub fn plain_error(kind: ErrorKind, detail: &str) -> Response<Bytes> {
         | ErrorKind::InvalidCursor
         | ErrorKind::ExpiredCursor
         | ErrorKind::InvalidCount
+        | ErrorKind::InvalidVersion
         | ErrorKind::Unauthorized
         | ErrorKind::Forbidden
         | ErrorKind::NotFound

@@ -34,6 +34,8 @@ pub enum ErrorKind {
     ExpiredCursor,
     /// 400: a page size that is none, or not that of the cursor (RFC 9865 §2.1).
     InvalidCount,
+    /// 400: the body is of another version of the protocol.
+    InvalidVersion,
     /// 401: no token, or not a valid one.
     Unauthorized,
     /// 403: the token is valid but may not do this.
@@ -71,7 +73,8 @@ impl ErrorKind {
             | Self::InvalidValue
             | Self::InvalidCursor
             | Self::ExpiredCursor
-            | Self::InvalidCount => 400,
+            | Self::InvalidCount
+            | Self::InvalidVersion => 400,
             Self::Unauthorized => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
@@ -101,6 +104,7 @@ impl ErrorKind {
             Self::InvalidCursor => Some("invalidCursor"),
             Self::ExpiredCursor => Some("expiredCursor"),
             Self::InvalidCount => Some("invalidCount"),
+            Self::InvalidVersion => Some("invalidVers"),
             Self::Conflict
             | Self::Unauthorized
             | Self::Forbidden

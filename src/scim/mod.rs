@@ -28,3 +28,4 @@ pub mod validate;
 pub mod well_known;
 
 mod lex;
+mod version;

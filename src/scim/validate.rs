@@ -3,8 +3,8 @@
 //! A body is read as the value of a PATCH `replace` without a path on an empty resource, so POST, PUT and PATCH cannot
 //! disagree about what a value means. What the schemas lack, what is read-only, what is never returned, null, `""`, `[]`
 //! and `{}` are dropped; wrong types and missing attributes are refused. Of a name that is given twice in different
-//! letter case the later one counts, as with JSON's own duplicates. `schemas` is never looked at: clients list too few,
-//! too many and misspelled URNs, and the body says by itself what it holds.
+//! letter case the later one counts, as with JSON's own duplicates. `schemas` says at most that the body is SCIM 1.1
+//! (`version.rs`): clients list too few, too many and misspelled URNs, and the body says by itself what it holds.
 
 use serde_json::{Map, Value, json};
 
@@ -16,7 +16,7 @@ use super::fold::fold;
 use super::name::AttrName;
 use super::patch::{self, MemberStep, Spot, Step, Verb};
 use super::schema::{Attribute, Mutability, Returned, Type, Uniqueness};
-use super::well_known;
+use super::{version, well_known};
 use crate::limits::{EXTERNAL_ID_BYTES_MAX, IDENTIFIER_BYTES_MAX, VALUES_MAX};
 
 /// The document of a POST body (RFC 7644 §3.3). A person without `active` is active. An attribute that is stored apart
@@ -259,6 +259,7 @@ fn read(rt: &ResourceType, body: &Value) -> Result<Map<String, Value>, ScimError
         let detail = format!("the body must be a JSON object, not {}", json_type(body));
         return Err(ScimError::new(ErrorKind::InvalidSyntax, detail));
     };
+    version::check(rt, members)?;
     let is_given = |value: &Value| !value.is_null() && value.as_str() != Some("");
     let given = members.iter().filter(|(_, value)| is_given(value));
     let mut attributes = Map::new();

@@ -57,11 +57,11 @@ directories! {
     entra: 84,
     okta: 8,
     pingone: 5,
-    jumpcloud: 4,
+    jumpcloud: 5,
     onelogin: 5,
     rippling: 2,
     google: 1,
-    rfc: 48,
+    rfc: 49,
 }
 
 /// How often, and how far apart, a deployed endpoint is asked again for an `externalId`.

@@ -18,7 +18,7 @@ use super::catalog::ResourceType;
 use super::coerce;
 use super::document::Document;
 use super::error::{ErrorKind, ScimError, json_type};
-use super::validate;
+use super::{validate, version};
 use crate::limits::{OP_SHOWN_MAX, PATCH_OPERATIONS_MAX};
 
 pub(in crate::scim) use apply::{is_same, write};
@@ -50,6 +50,9 @@ impl PatchRequest {
     /// says which operation, counted from 1.
     pub fn parse(rt: &ResourceType, body: &Value) -> Result<Self, ScimError> {
         let mut quirks = Vec::new();
+        if let Value::Object(members) = body {
+            version::check(rt, members)?;
+        }
         let (mut writes, mut member_steps, mut names_members) = (Vec::new(), Vec::new(), false);
         for (number, operation) in (1_usize..).zip(operations(body)?) {
             let steps = operation_steps(rt, operation, &mut quirks)
