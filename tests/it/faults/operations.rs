@@ -14,6 +14,8 @@ pub(super) struct Operation {
     pub(super) status: u16,
     pub(super) is_atomic: bool,
     pub(super) is_idempotent: bool,
+    /// Repeating it after it was done makes one more.
+    pub(super) makes_another: bool,
     /// What the brake makes of it.
     pub(super) form: Form,
 }
@@ -42,7 +44,8 @@ pub(super) fn operation(
 ) -> Operation {
     let prepare = Box::new(prepare);
     let form = Form::Unbraked;
-    Operation { name, prepare, status, is_atomic: true, is_idempotent: true, form }
+    let (is_atomic, is_idempotent, makes_another) = (true, true, false);
+    Operation { name, prepare, status, is_atomic, is_idempotent, makes_another, form }
 }
 
 /// One that takes more than one transaction.
@@ -178,6 +181,7 @@ pub(super) fn of_another_type() -> Vec<Operation> {
         // No name of theirs is unique, so that the repetition of one that was done makes another.
         Operation {
             is_idempotent: false,
+            makes_another: true,
             ..operation("POST a device", 201, |stage| {
                 stage.with_devices();
                 Act::http("POST", "/Devices", json!({"displayName": "Lathe", "externalId": "d1"}))
