@@ -9,7 +9,8 @@
 //!   user names and count whole lists. Files run one at a time, and what a file created is deleted when
 //!   the file ends, so that the next one finds the tenant empty again.
 //! * Files that name `{other_token}` need a second such tenant in `SCIM_OTHER_TOKEN`, those that name
-//!   `{reader_token}` or `{domain_token}` a limited token in `SCIM_READER_TOKEN` or `SCIM_DOMAIN_TOKEN`;
+//!   `{reader_token}`, `{domain_token}` or `{schemas_token}` one in `SCIM_READER_TOKEN`, `SCIM_DOMAIN_TOKEN` or
+//!   `SCIM_SCHEMAS_TOKEN`;
 //!   without it they are left out, and a line on standard error says so.
 //! * A GET that mentions `externalId` is repeated for a few seconds before it counts as failed: that
 //!   index is eventually consistent there. Nothing else is repeated.
@@ -61,7 +62,7 @@ directories! {
     onelogin: 5,
     rippling: 2,
     google: 1,
-    rfc: 49,
+    rfc: 51,
 }
 
 /// How often, and how far apart, a deployed endpoint is asked again for an `externalId`.

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def served(scimctl: str) -> Iterator[tuple[str, str]]:
+def served(scimctl: str, *options: str) -> Iterator[tuple[str, str]]:
     """The SCIM root of a server in memory, and a token of its only tenant."""
     server = subprocess.Popen(
-        [scimctl, "serve", "--port", "0", "--tenant", "tester", "--format", "json"],
+        [scimctl, "serve", "--port", "0", "--tenant", "tester", "--format", "json", *options],
         stdout=subprocess.PIPE,
         text=True,
     )

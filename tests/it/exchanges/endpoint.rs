@@ -2,8 +2,10 @@
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use scim_endpoint::admin::tokens::{self, Life};
+use scim_endpoint::scim::catalog::Catalog;
 use scim_endpoint::scim::domain::Domain;
 use scim_endpoint::store::scopes::{Scope, Scopes};
 use scim_endpoint::store::{Settings, TenantId};
@@ -12,11 +14,13 @@ use super::script::Request;
 use crate::app::{Answer, App};
 
 /// The tokens that a file may name besides `{token}`, and where a deployed endpoint's are: of another tenant, of the same
-/// tenant for reading users alone, and of a tenant for people of `example.com` alone.
-pub(super) const FURTHER_TOKENS: [(&str, &str); 3] = [
+/// tenant for reading users alone, of a tenant for people of `example.com` alone, and of one with the schemas of
+/// `tests/suites/schemas`.
+pub(super) const FURTHER_TOKENS: [(&str, &str); 4] = [
     ("other_token", "SCIM_OTHER_TOKEN"),
     ("reader_token", "SCIM_READER_TOKEN"),
     ("domain_token", "SCIM_DOMAIN_TOKEN"),
+    ("schemas_token", "SCIM_SCHEMAS_TOKEN"),
 ];
 
 pub(super) enum Endpoint {
@@ -57,7 +61,7 @@ impl Deployment {
 
 impl Endpoint {
     pub(super) async fn in_process() -> Self {
-        Self::InProcess(App::start().await)
+        Self::InProcess(App::start_with_catalog(Arc::new(catalog())).await)
     }
 
     pub(super) fn deployed(deployment: &Deployment) -> Self {
@@ -88,6 +92,7 @@ impl Endpoint {
             Self::InProcess(app) => Some(match name {
                 "reader_token" => reader_token(app).await,
                 "domain_token" => domain_token(app).await,
+                "schemas_token" => schemas_token(app).await,
                 _ => app.other_token(),
             }),
             Self::Deployed(deployment) => {
@@ -120,6 +125,27 @@ async fn domain_token(app: &App) -> String {
     let tenant = TenantId::parse("one-domain").expect("it is an id");
     let domains = vec![Domain::parse("example.com").expect("it is a domain")];
     let settings = Settings { domains, ..Settings::default() };
+    app.create_tenant(&tenant, &settings).await.reveal().to_owned()
+}
+
+/// A deployment with schemas of its own, which nobody has who has not switched them on.
+fn catalog() -> Catalog {
+    let files = [
+        ("user.json", include_str!("../../suites/schemas/user.json")),
+        ("user-type.json", include_str!("../../suites/schemas/user-type.json")),
+        ("device.json", include_str!("../../suites/schemas/device.json")),
+        ("device-type.json", include_str!("../../suites/schemas/device-type.json")),
+    ];
+    Catalog::embedded_with(&files).expect("the schemas are read")
+}
+
+async fn schemas_token(app: &App) -> String {
+    let tenant = TenantId::parse("own-schemas").expect("it is an id");
+    let custom = app.store().catalog().custom();
+    let extensions = custom.extensions.iter().map(|extension| &extension.schema);
+    let all = custom.types.iter().map(|other| &other.schema).chain(extensions);
+    let schemas = all.map(|schema| schema.urn.clone()).collect();
+    let settings = Settings { schemas, ..Settings::default() };
     app.create_tenant(&tenant, &settings).await.reveal().to_owned()
 }
 
