@@ -4,6 +4,7 @@
 //! is evaluated twice on the unfiltered list: by the server's own evaluation, and by a plain one of this file's.
 
 mod filter;
+mod order;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::collection::{btree_set, vec};

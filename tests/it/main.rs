@@ -19,6 +19,7 @@
 
 mod app;
 mod bad_input;
+mod bounds;
 mod brake;
 mod bulk;
 mod check;
