@@ -297,6 +297,11 @@ mod tests {
     }
 
     #[test]
+    fn what_is_escaped_takes_more_bytes_in_a_key() {
+        assert_eq!(["", "ab", "A#b%"].map(bytes_in_key), [0, 2, 8]);
+    }
+
+    #[test]
     fn a_value_fits_whose_key_dynamodb_takes() {
         let id = ResourceId::parse("01890a5d-ac96-774b-bcce-b302099a8057").unwrap();
         let longest =

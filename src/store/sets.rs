@@ -28,3 +28,19 @@ impl Sets {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_put_together_once_as_long_as_there_is_room() {
+        let usual = Arc::new(Catalog::embedded().unwrap());
+        let sets = Sets::default();
+        let of = |number: usize| sets.of(&usual, &[format!("urn:example:{number}")]);
+        assert!(Arc::ptr_eq(&sets.of(&usual, &[]), &usual));
+        let first: Vec<Arc<Catalog>> = (0..SCHEMA_SETS_KEPT).map(of).collect();
+        assert!(first.iter().enumerate().all(|(number, set)| Arc::ptr_eq(set, &of(number))));
+        assert!(!Arc::ptr_eq(&of(SCHEMA_SETS_KEPT), &of(SCHEMA_SETS_KEPT)));
+    }
+}

@@ -437,6 +437,7 @@ async fn a_row_of_another_token_is_told_and_hides_nothing() {
             let report = fixture.check(mode).await;
             assert_eq!(sorts(&report), ["token-row-foreign"], "{name}: {report:#?}");
             assert_eq!(report.left(), 1);
+            assert!(report.findings[0].what.contains("token"), "{report:#?}");
         }
     }
     // Beside what cannot be read the tokens are looked at all the same, unless it is one of them.
@@ -482,9 +483,15 @@ async fn what_cannot_be_read_is_told_and_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_takes_a_decision_is_told() {
     let fixture = Fixture::start().await;
-    for key in
-        ["note#1", "match#x", "unique#userName#ida", "count#Robot#00", "count#User#16", "member#x"]
-    {
+    for key in [
+        "note#1",
+        "match#x",
+        "unique#userName#ida",
+        "count#Robot#00",
+        "count#User#16",
+        "member#x",
+        "nesting#1",
+    ] {
         fixture.put(key, &[("n", number(1))]).await;
         let report = fixture.check(Mode::Repair).await;
         assert_eq!(sorts(&report), ["unknown-item"], "{key}: {report:#?}");

@@ -477,6 +477,18 @@ async fn each_action_is_in_the_journal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_token_has_the_settings_that_its_issue_has_made() {
+    let app = App::start().await;
+    let (store, tenant) = (app.store(), app.tenant());
+    for _ in 0..2 {
+        let digest = app.issue(&tenant).await.secret.digest();
+        let grant = store.look_up(&app.moment(), &digest).await.unwrap().expect("its row");
+        let (settings, _) = store.settings(&app.moment(), &tenant).await.unwrap().unwrap();
+        assert_eq!((grant.tenant, grant.settings), (tenant.clone(), settings));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_ours_that_opens_nothing_is_noted_for_its_tenant() {
     let app = App::start().await;
     let (store, tenant) = (app.store(), app.tenant());

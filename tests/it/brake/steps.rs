@@ -100,3 +100,17 @@ async fn the_state_says_since_when_and_how_many() {
     let shown = app.call("GET", &format!("/Users/{}", both[0]), serde_json::Value::Null).await;
     assert_eq!(shown.expect(200).json()["active"], json!(false));
 }
+
+#[tokio::test]
+async fn the_end_of_a_group_takes_out_everybody_in_it() {
+    let app = braked(brake(100, 1)).await;
+    for (name, people) in [("None", 0), ("Few", 3), ("More", 40)] {
+        let before = state(&app).await.counted;
+        let members = crate::races::crowd(&app, people.max(1)).await;
+        let id = crate::races::group(&app, name, &members[..people]).await;
+        crate::races::delete(&app, &format!("/Groups/{id}")).await.expect(204);
+        let counted = state(&app).await.counted - before;
+        assert_eq!(counted, u64::try_from(people).unwrap(), "{name}");
+    }
+    assert_eq!(held(&app).await, 0);
+}

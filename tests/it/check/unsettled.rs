@@ -114,13 +114,39 @@ async fn a_repair_that_comes_too_late_is_looked_at_again() {
         let version = fixture.get(key).await.unwrap()["version"].as_n().unwrap().parse::<i64>();
         fixture.set(key, "version", Some(number(version.unwrap() + 1))).await;
     };
+    fixture.put("brake", &[]).await;
     fixture.delete(&format!("id#{}", fixture.ida)).await;
     looks_again(both, "TransactWriteItems", async |_| moved("user#ida@example.com").await).await;
     let team = format!("group#{}", fixture.team);
     fixture.set(&team, "held", Some(number(1))).await;
     looks_again(both, "UpdateItem", async |_| moved(&team).await).await;
+    fixture.set("brake", "held", Some(number(7))).await;
+    let write = async |_| fixture.set("brake", "held", Some(number(9))).await;
+    let report = looks_again(both, "UpdateItem", write).await;
+    assert_eq!(report.findings.len(), 1, "what was wrong is repaired once: {report:#?}");
     let counter = "count#User#00";
     fixture.put(counter, &[("n", number(40))]).await;
     let write = async |_| fixture.put(counter, &[("n", number(41))]).await;
     looks_again(both, "UpdateItem", write).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_whose_settings_change_meanwhile_is_looked_at_again() {
+    let (app, proxy) = Proxy::app(Conflicts::None).await;
+    let fixture = Fixture::over(app).await;
+    let secrets = &fixture.app.store().tables().secrets;
+    let digest = TokenSecret::parse(&fixture.app.token()).unwrap().digest();
+    let key = [("digest".to_owned(), text(&digest))];
+    let row = fixture.client.get_item().table_name(secrets).set_key(Some(key.into()));
+    let mut row = row.send().await.unwrap().item.unwrap();
+    row.insert("status".to_owned(), text("disabled"));
+    let put = fixture.client.put_item().table_name(secrets).set_item(Some(row));
+    put.send().await.unwrap();
+    let write = async |_| {
+        let version = fixture.get("settings").await.unwrap()["settingsVersion"].clone();
+        let version: i64 = version.as_n().unwrap().parse().unwrap();
+        fixture.set("settings", "settingsVersion", Some(number(version + 1))).await;
+    };
+    let report = looks_again((&fixture, &proxy), "TransactWriteItems", write).await;
+    assert_eq!(sorts(&report), ["token-settings-old"]);
 }

@@ -1,9 +1,12 @@
 //! What a tenant has, what another one has not, and what becomes of what was stored.
 
+use std::sync::Arc;
+
 use scim_endpoint::admin::AdminError;
 use scim_endpoint::admin::tenants::set_schemas;
 use scim_endpoint::limits::TENANT_SCHEMAS_MAX;
-use scim_endpoint::store::Cx;
+use scim_endpoint::scim::catalog::{Catalog, Kind};
+use scim_endpoint::store::{Cx, Settings, Store};
 use serde_json::{Value, json};
 
 use super::{deployed, extends, patch, stored, switch};
@@ -237,4 +240,24 @@ async fn only_what_is_deployed_is_switched_on() {
     let cx = Cx { tenant: &tenant, settings: &settings, actor: "test", moment: &moment };
     less.store().set_schemas(&cx, vec!["urn:x:gone".to_owned()]).await.unwrap();
     assert_eq!(ids(&less, &less.token(), "/Schemas").await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_store_with_other_schemas_forgets_what_it_had_put_together() {
+    let store = App::start().await.store().clone();
+    let settings = Settings { schemas: vec![BADGE.to_owned()], ..Settings::default() };
+    let has = |store: &Store| {
+        let whole = store.catalog_of(&settings);
+        let extensions = &whole.resource_type(Kind::User).extensions;
+        extensions.iter().any(|extension| extension.urn == BADGE)
+    };
+    assert!(!has(&store));
+    let deployed = offices().await;
+    assert!(has(deployed.store()));
+    let badge = json!({ "id": BADGE, "name": "Badge", "attributes": [{ "name": "number" }] });
+    let files = [("badge.json", badge.to_string()), ("badges.json", extends("User", BADGE, false))];
+    let files: Vec<(&str, &str)> =
+        files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let catalog = Catalog::embedded_with(&files).expect("they fit");
+    assert!(has(&store.with_catalog(Arc::new(catalog))));
 }

@@ -1,5 +1,6 @@
 //! Resource types of a deployment's own: every operation, another tenant, what the journal and the check say.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use scim_endpoint::admin::tokens::{self, Life};
 use scim_endpoint::store::check::Mode;
 use scim_endpoint::store::scopes::{Scope, Scopes};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use super::{PATCH, deployed, extends, switch};
 use crate::app::{Answer, App};
 use crate::feed;
+use crate::whole::{client, partition};
 
 pub(super) const DEVICE: &str = "urn:example:params:scim:schemas:core:1.0:Device";
 pub(super) const LEASE: &str = "urn:example:params:scim:schemas:extension:lease:1.0:Device";
@@ -300,4 +302,50 @@ async fn the_feed_tells_of_them_and_the_check_counts_them() {
             "\"Device\" 3 \"prov:delete\"",
         ]
     );
+}
+
+#[tokio::test]
+async fn the_check_counts_them_by_themselves_and_reads_each() {
+    let app = workshop().await;
+    let mut ids = Vec::new();
+    for serial in ["a", "b", "c"] {
+        ids.push(create(&app, serial).await.id());
+    }
+    is_whole(&app).await;
+    let items = partition(&app).await;
+    let put = async |item: &crate::whole::Item| {
+        let put = client(&app).put_item().table_name(&app.store().tables().directory);
+        put.set_item(Some(item.clone())).send().await.unwrap();
+    };
+    let found = async |mode| {
+        let moments = || app.moment();
+        let report = app.store().check(&moments, &app.tenant(), mode, &mut |_| {}).await;
+        let report = report.unwrap().unwrap();
+        let found = report.findings.iter();
+        found.map(|finding| (finding.sort, finding.what.clone())).collect::<Vec<_>>()
+    };
+    let counter = items.keys().find(|key| key.starts_with("count#Device#")).expect("a counter");
+    let mut wrong = items[counter].clone();
+    let said = wrong["n"].as_n().unwrap().parse::<i64>().unwrap();
+    wrong.insert("n".to_owned(), AttributeValue::N((said + 4).to_string()));
+    put(&wrong).await;
+    let expected = ("wrong-count", "it says 7, and there are 3".to_owned());
+    assert_eq!(found(Mode::Repair).await, [expected]);
+    is_whole(&app).await;
+
+    let own = |id: &String| items.keys().find(|key| key.ends_with(&format!("#{id}"))).unwrap();
+    let mut foreign = items[own(&ids[0])].clone();
+    foreign.insert("id".to_owned(), AttributeValue::S(ids[1].clone()));
+    put(&foreign).await;
+    let sorts: Vec<&str> = found(Mode::Repair).await.into_iter().map(|(sort, _)| sort).collect();
+    assert_eq!(sorts, ["unreadable"]);
+    put(&items[own(&ids[0])]).await;
+    is_whole(&app).await;
+    // Of a type that is not deployed any more it is not known what it should be.
+    let mut gone = foreign.clone();
+    let key = own(&ids[0]).replace("Device", "Robot");
+    assert_ne!(&key, own(&ids[0]));
+    gone.insert("key".to_owned(), AttributeValue::S(key));
+    put(&gone).await;
+    is_whole(&app).await;
 }

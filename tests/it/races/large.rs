@@ -161,6 +161,17 @@ async fn one_membership_more_than_are_listed_is_not_left_behind() {
     assert!(!left.keys().any(|key| key.contains(&people[0]) || key.contains(&full)), "{left:#?}");
 }
 
+#[tokio::test]
+async fn what_takes_two_steps_is_swept_by_the_request_itself() {
+    let app = App::start().await;
+    let people = crowd(&app, 30).await;
+    let id = group(&app, "Some", &people).await;
+    delete(&app, &format!("/Groups/{id}")).await.expect(204);
+    let items = partition(&app).await;
+    assert!(!items.keys().any(|key| key.starts_with("work#")), "{items:#?}");
+    assert_whole(&items);
+}
+
 /// So that no tenant keeps the others waiting.
 #[tokio::test]
 async fn a_visit_takes_no_more_steps_than_it_may() {

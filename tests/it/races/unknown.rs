@@ -248,6 +248,27 @@ async fn throttling_for_ever_ends_in_503() {
 }
 
 #[tokio::test]
+async fn a_write_that_was_done_before_throttling_for_ever_is_a_success() {
+    let (app, proxy) = Proxy::app(Conflicts::None).await;
+    proxy.script("TransactWriteItems", [Step::LoseAnswer]);
+    proxy.always("TransactWriteItems", THROTTLED);
+    proxy.forget_calls();
+    let waiting = async {
+        while proxy.calls().iter().filter(|call| call.starts_with("TransactWriteItems")).count() < 2
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        app.clock().advance(Duration::from_secs(11));
+    };
+    let new = app.call("POST", "/Users", json!({"userName": "new@ex.test"}));
+    let (answer, ()) = join(new, waiting).await;
+    let id = answer.expect(201).id();
+    proxy.heal();
+    get(&app, &format!("/Users/{id}")).await.expect(200);
+    assert_whole(&partition(&app).await);
+}
+
+#[tokio::test]
 async fn conflicts_for_ever_end_in_503() {
     let (app, proxy) = Proxy::app(Conflicts::None).await;
     let id = user(&app, "ida@ex.test").await;
