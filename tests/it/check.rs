@@ -551,6 +551,30 @@ async fn circles_of_groups_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_circle_of_many_groups_the_first_five_are_named() {
+    let fixture = Fixture::start().await;
+    for size in [5, 6] {
+        let mut ids = vec![group(&fixture.app, &format!("{size} first"), &[]).await];
+        for number in 1..size {
+            let before = ids.last().cloned();
+            let name = format!("{size} {number}");
+            ids.push(group(&fixture.app, &name, before.as_slice()).await);
+        }
+        let (first, last) = (&ids[0], &ids[size - 1]);
+        let item = [("type", text("Group"))];
+        fixture.put(&format!("member#{first}#{last}"), &item).await;
+        fixture.put(&format!("memberof#{last}#{first}"), &[]).await;
+        let report = fixture.check(Mode::Report).await;
+        assert_eq!(sorts(&report), ["circle"], "{report:#?}");
+        let what = &report.findings[0].what;
+        assert_eq!(ids.iter().filter(|id| what.contains(id.as_str())).count(), 5, "{what}");
+        assert_eq!(what.contains("and so on"), size > 5, "{what}");
+        fixture.delete(&format!("member#{first}#{last}")).await;
+        fixture.delete(&format!("memberof#{last}#{first}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_check_beside_live_traffic_finds_nothing() {
     let fixture = Fixture::start().await;
     let app = &fixture.app;

@@ -86,6 +86,11 @@ async fn what_was_counted_is_kept_for_as_long_as_it_is_shown() {
     // DynamoDB may take its time to remove what is older: it is not shown.
     let old = slot_of(start.plus_seconds(-(TRAFFIC_KEPT_DAYS + 1) * DAY));
     app.store().note_traffic(&cx, old, &sums).await.unwrap();
-    let shown = app.store().traffic(&moment, &tenant, old).await.unwrap();
-    assert_eq!(shown, [Slot { start, sums }]);
+    let yesterday = slot_of(start.plus_seconds(-DAY));
+    app.store().note_traffic(&cx, yesterday, &sums).await.unwrap();
+    for (since, expected) in [(old, vec![yesterday, start]), (start, vec![start])] {
+        let shown = app.store().traffic(&moment, &tenant, since).await.unwrap();
+        let expected = expected.into_iter().map(|start| Slot { start, sums });
+        assert_eq!(shown, expected.collect::<Vec<_>>());
+    }
 }

@@ -1,13 +1,18 @@
 //! Settling step by step, as the store does it: which changes a step takes, which have to wait, and what the brake says of
 //! itself meanwhile.
 
+use futures_util::future::join;
 use scim_endpoint::store::brake::{BrakeState, Decision, HeldChange, Settled};
 use scim_endpoint::store::{Cx, StoreError};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{BY, Report, brake, braked, disable, expect_settled, feed, held, ids_with, settle};
+use super::{
+    BY, Report, begin_window, brake, braked, disable, expect_settled, feed, held, ids_with, set,
+    settle,
+};
 use crate::app::App;
+use crate::proxy::{Conflicts, Gate, Proxy, Step};
 use crate::races::{patch, replacing, user};
 
 async fn held_changes(app: &App) -> Vec<HeldChange> {
@@ -31,13 +36,19 @@ async fn state(app: &App) -> BrakeState {
 
 /// Two are told, and whoever is switched off after them is not.
 async fn pulled() -> App {
-    let app = braked(brake(1, 1)).await;
-    for name in ["one@ex.test", "two@ex.test"] {
-        let id = user(&app, name).await;
-        disable(&app, &id).await;
-    }
-    assert_eq!(held(&app).await, 0);
+    let app = App::start().await;
+    pull(&app).await;
     app
+}
+
+async fn pull(app: &App) {
+    begin_window(app);
+    set(app, brake(1, 1)).await;
+    for name in ["one@ex.test", "two@ex.test"] {
+        let id = user(app, name).await;
+        disable(app, &id).await;
+    }
+    assert_eq!(held(app).await, 0);
 }
 
 #[tokio::test]
@@ -58,6 +69,26 @@ async fn a_later_change_waits_until_the_one_before_it_is_settled() {
     assert_eq!(held_changes(&app).await.len(), 1);
     let settled = step(&app, (None, Uuid::max())).await.unwrap();
     assert_eq!(settled, Settled { done: 1, waiting: 0, next: None });
+    expect_settled(&app).await;
+}
+
+#[tokio::test]
+async fn a_change_that_is_written_over_while_it_is_settled_is_settled_all_the_same() {
+    let (app, proxy) = Proxy::app(Conflicts::None).await;
+    pull(&app).await;
+    let ida = user(&app, "ida@ex.test").await;
+    disable(&app, &ida).await;
+    let gate = Gate::default();
+    proxy.script("TransactWriteItems", [Step::Hold(gate.clone())]);
+    let meanwhile = async {
+        gate.reached().await;
+        let title = replacing("title", "Captain");
+        patch(&app, &format!("/Users/{ida}"), title).await.expect(200);
+        gate.open();
+    };
+    let (settled, ()) = join(step(&app, (None, Uuid::max())), meanwhile).await;
+    assert_eq!(settled.unwrap(), Settled { done: 1, waiting: 0, next: None });
+    assert_eq!(settle(&app, Decision::Release, None).await, Report { settled: 1, left: 0 });
     expect_settled(&app).await;
 }
 

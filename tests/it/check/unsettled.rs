@@ -45,6 +45,19 @@ async fn a_counter_that_moves_all_the_time_is_left_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn counts_of_held_changes_that_move_all_the_time_are_left_open() {
+    let fixture = Fixture::start().await;
+    fixture.put("brake", &[]).await;
+    let team = format!("group#{}", fixture.team);
+    let write = async |step| {
+        fixture.set("brake", "held", Some(number(40 + step))).await;
+        fixture.set(&team, "held", Some(number(step))).await;
+    };
+    expect_unsettled(&fixture.check_beside(Mode::Report, write).await, 2);
+    fixture.expect(&["wrong-held"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_change_all_the_time_are_left_open() {
     let fixture = Fixture::start().await;
     let digest = TokenSecret::parse(&fixture.app.token()).unwrap().digest();
@@ -118,6 +131,10 @@ async fn a_repair_that_comes_too_late_is_looked_at_again() {
     fixture.delete(&format!("id#{}", fixture.ida)).await;
     looks_again(both, "TransactWriteItems", async |_| moved("user#ida@example.com").await).await;
     let team = format!("group#{}", fixture.team);
+    for key in [format!("groupname#team#{}", fixture.team), "unique#displayName#team".to_owned()] {
+        fixture.delete(&key).await;
+        looks_again(both, "TransactWriteItems", async |_| moved(&team).await).await;
+    }
     fixture.set(&team, "held", Some(number(1))).await;
     looks_again(both, "UpdateItem", async |_| moved(&team).await).await;
     fixture.set("brake", "held", Some(number(7))).await;

@@ -202,6 +202,20 @@ async fn a_transaction_that_is_refused_for_good_changes_nothing() {
     join_all(runs).await;
 }
 
+#[tokio::test]
+async fn a_failure_for_good_behind_one_that_is_not_known_asks_for_a_repetition() {
+    let (app, proxy) = Proxy::app(Conflicts::None).await;
+    let new = || json!({"userName": "new@ex.test"});
+    let for_good = Step::Refuse("ValidationException");
+    proxy.script("TransactWriteItems", [for_good.clone()]);
+    app.call("POST", "/Users", new()).await.expect(500);
+    let steps = [Step::LoseAnswer, Step::FailBefore, Step::FailBefore, for_good];
+    proxy.script("TransactWriteItems", steps);
+    app.call("POST", "/Users", new()).await.expect(503);
+    app.call("POST", "/Users", new()).await.expect(409);
+    assert_whole(&partition(&app).await);
+}
+
 /// The request is answered 503 with whole seconds once its deadline has passed, and changes nothing.
 async fn gives_up(method: &str, target: &str, body: Value, (operation, step): (&str, Step)) {
     let (app, proxy) = Proxy::app(Conflicts::None).await;
