@@ -71,10 +71,9 @@ impl Engine {
         &self.endpoint
     }
 
-    /// How the SDK finds it from within this process: without a socket.
+    /// How the SDK finds it from within this process: without a socket, and without a signature, which nobody would check.
     pub fn sdk_config(&self) -> SdkConfig {
-        let config = sdk_config(&self.endpoint).into_builder();
-        config.http_client(self.in_process.client()).build()
+        unsigned(&self.endpoint).into_builder().http_client(self.in_process.client()).build()
     }
 
     /// From now on SQLite does not wait for the disk: for data that nobody would miss.
@@ -104,12 +103,19 @@ pub fn sdk_config(endpoint: &str) -> SdkConfig {
     let credentials =
         aws_sdk_dynamodb::config::Credentials::new(KEY_ID, KEY_SECRET, None, None, "loopback");
     let provider = aws_sdk_dynamodb::config::SharedCredentialsProvider::new(credentials);
+    unsigned(endpoint)
+        .into_builder()
+        .credentials_provider(provider)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build()
+}
+
+/// What both ways have in common.
+fn unsigned(endpoint: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(endpoint)
         .region(Region::new(REGION))
-        .credentials_provider(provider)
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .sleep_impl(aws_sdk_dynamodb::config::SharedAsyncSleep::new(TokioSleep))
         .build()
 }

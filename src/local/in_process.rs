@@ -1,8 +1,8 @@
 //! The SDK's way to the embedded engine in this process: requests as they would go over the wire, without a wire
 //! ([ADR 48](../../docs/adr/0048-the-engine-is-called-in-process.md)).
 //!
-//! The store and the SDK do what they do before DynamoDB: they serialise, sign, retry and parse. What is left out is the
-//! socket, two HTTP parsers, and what the engine's HTTP server checks before it calls the engine.
+//! The store and the SDK do what they do before DynamoDB: they serialise, retry and parse. What is left out is the signature,
+//! which nobody checks here, the socket, two HTTP parsers, and what the engine's HTTP server checks before it calls the engine.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;

@@ -68,6 +68,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 
@@ -142,7 +143,8 @@ impl Store {
         Self::connect_with(config, tables, catalog, Patience::default())
     }
 
-    /// As [`Store::connect`], with other time limits: an engine on a busy machine may need longer.
+    /// As [`Store::connect`], with other time limits: an engine on a busy machine may need longer. Without credentials in
+    /// `config`, requests are not signed.
     pub fn connect_with(
         config: &SdkConfig,
         tables: Tables,
@@ -155,11 +157,16 @@ impl Store {
             .operation_timeout(patience.operation)
             .build();
         let retries = RetryConfig::standard().with_max_attempts(SDK_ATTEMPTS);
-        let config = aws_sdk_dynamodb::config::Builder::from(config)
+        let is_unsigned = config.credentials_provider().is_none();
+        let mut config = aws_sdk_dynamodb::config::Builder::from(config)
             .timeout_config(timeouts)
             .retry_config(retries)
-            .build();
-        Self::new(Client::from_conf(config), tables, catalog)
+            // A body that stalls ends with its attempt, and each is held in memory as a whole.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if is_unsigned {
+            config.set_allow_no_auth();
+        }
+        Self::new(Client::from_conf(config.build()), tables, catalog)
     }
 
     /// The same, with items of the journal that are kept for so many days (as far as the limits allow).
