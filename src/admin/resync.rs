@@ -160,7 +160,9 @@ impl Run<'_> {
         let mut read = 0;
         while let Some(changes) = pages.next(&(self.moments)()).await? {
             read += changes.len();
-            changes.iter().for_each(|change| note(&mut last, change));
+            for change in &changes {
+                note(&mut last, change);
+            }
             progress(Step::Read(read));
         }
         let left = last.into_iter().filter(|(_, (_, active))| !active);

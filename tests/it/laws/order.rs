@@ -91,16 +91,15 @@ fn told(what: &str, asked: &Asked, expected: &[Value], found: &[Value]) -> Strin
 
 /// What is asked for, without the page.
 fn target(endpoint: &str, asked: &Asked) -> String {
-    let mut target = format!("{endpoint}?");
-    if let Some(filter) = asked.filter {
+    let filter = asked.filter.map(|filter| {
         let filter = utf8_percent_encode(filter, NON_ALPHANUMERIC);
-        target.push_str(&format!("filter={filter}&"));
-    }
-    if let Some(((name, ..), descends)) = asked.by {
+        format!("filter={filter}&")
+    });
+    let order = asked.by.map(|((name, ..), descends)| {
         let order = if descends { "descending" } else { "ascending" };
-        target.push_str(&format!("sortBy={name}&sortOrder={order}&"));
-    }
-    target
+        format!("sortBy={name}&sortOrder={order}&")
+    });
+    format!("{endpoint}?{}{}", filter.unwrap_or_default(), order.unwrap_or_default())
 }
 
 async fn page(app: &App, target: &str) -> Result<(Value, Vec<Value>), String> {
