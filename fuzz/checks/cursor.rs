@@ -34,7 +34,7 @@ impl Fixed {
         };
         Self {
             tenants: [tenant("acme"), tenant("globex")],
-            signers: ["a", "b"].map(|digest| Signer::of(digest)),
+            signers: ["a", "b"].map(Signer::of),
             asked: [SearchRequest::default(), filtered(""), filtered("active eq true")],
         }
     }

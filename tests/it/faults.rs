@@ -318,8 +318,7 @@ impl Matrix {
         let counted = self.is_atomic && self.is_idempotent;
         let told_end = told_since(&self.before, &end, (tenant, counted));
         let twice = self.told_twice.as_ref().filter(|_| was_done);
-        let once = if counted { &self.told_after } else { &self.told_end };
-        let wanted = twice.unwrap_or(once);
+        let wanted = twice.unwrap_or(if counted { &self.told_after } else { &self.told_end });
         if told_end != *wanted {
             wrong.push(format!("the end is {told_end}\ninstead of {wanted}"));
         }

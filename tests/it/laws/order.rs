@@ -187,6 +187,8 @@ fn value(one: &Value, path: &[&str]) -> Option<String> {
     match at {
         Value::Null => None,
         Value::String(text) => (!text.is_empty()).then(|| text.clone()),
-        other => Some(other.to_string()),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Some(at.to_string())
+        }
     }
 }
