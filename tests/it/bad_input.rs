@@ -437,6 +437,29 @@ async fn resources_that_do_not_fit() {
     }
 }
 
+/// `#` and `%` count three in a key.
+#[tokio::test]
+async fn a_name_that_is_short_enough_and_fits_no_key_is_refused() {
+    let app = App::start().await;
+    let (fits, too_long) = ("#".repeat(300), "#".repeat(301));
+    for (path, attribute) in [("/Users", "userName"), ("/Groups", "displayName")] {
+        let made = app.call("POST", path, json!({ (attribute): fits })).await.expect(201);
+        let refused = app.call("POST", path, json!({ (attribute): too_long })).await.expect(400);
+        assert_eq!(refused.json()["scimType"], "invalidValue");
+        let target = format!("{path}/{}", made.id());
+        let body = json!({ (attribute): too_long });
+        let refused = app.call("PUT", &target, body).await.expect(400).json();
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(detail.contains("903 bytes in a key"), "{detail}");
+        for (name, found) in [(&fits, 1), (&too_long, 0)] {
+            let filter = name.replace('#', "%23");
+            let list = format!("{path}?filter={attribute}+eq+%22{filter}%22");
+            let list = app.call("GET", &list, serde_json::Value::Null).await.expect(200).json();
+            assert_eq!(list["totalResults"], found);
+        }
+    }
+}
+
 #[tokio::test]
 async fn patches_of_every_bad_sort() {
     let place = Place::new().await;

@@ -231,6 +231,20 @@ async fn a_revoked_link_and_an_ended_session_open_nothing_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mark_that_cannot_be_read_ends_a_session_as_well() {
+    let app = App::start().await;
+    let opened = open(&app, &link(&app).await).await;
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let (client, table) = (crate::whole::client(&app), &app.store().tables().secrets);
+    let row = client.get_item().table_name(table).key("digest", text(&opened.secret.digest()));
+    let mut row = row.send().await.unwrap().item.expect("its row");
+    assert!(session(&app, opened.secret.reveal()).await.is_some());
+    row.insert("ended".to_owned(), text("soon"));
+    client.put_item().table_name(table).set_item(Some(row)).send().await.unwrap();
+    assert!(session(&app, opened.secret.reveal()).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_two_who_open_a_link_at_once_one_does() {
     let app = App::start().await;
     let link = link(&app).await;

@@ -157,3 +157,46 @@ async fn an_item_is_what_the_contract_says() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_has_changed_is_named_attribute_by_attribute() {
+    let app = App::start().await;
+    let ent = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    let user = |title: &str, enterprise: Value| {
+        json!({"userName": "ida@ex.test", "title": title, "nickName": "I", "locale": "sv-SE",
+               (ent): enterprise})
+    };
+    let before = json!({"department": "One", "costCenter": "1", "organization": "O"});
+    let id = app.call("POST", "/Users", user("Chair", before)).await.expect(201).id();
+    let after = json!({"department": "Two", "division": "D", "organization": "O"});
+    let target = format!("/Users/{id}");
+    app.call("PUT", &target, user("Director", after.clone())).await.expect(200);
+    let mut without = user("Director", after);
+    without.as_object_mut().unwrap().remove("nickName");
+    app.call("PUT", &target, without).await.expect(200);
+    let items = items(&app).await;
+    let changed = |item: &Value| {
+        let mut names: Vec<String> =
+            serde_json::from_value(item["changed"].clone()).expect("a list of names");
+        names.sort();
+        names
+    };
+    let own = |name: &str| format!("{ent}:{name}");
+    let expected =
+        ["title".to_owned(), own("costCenter"), own("department"), own("division")].to_vec();
+    assert_eq!(changed(&items[1]), expected);
+    assert_eq!(changed(&items[2]), ["nickName"]);
+    let team = group(&app, "Team", &[]).await;
+    let target = format!("/Groups/{team}");
+    for change in [
+        on_members("add", std::slice::from_ref(&id)),
+        on_members("remove", std::slice::from_ref(&id)),
+        replacing("displayName", "Crew"),
+    ] {
+        patch(&app, &target, change).await.expect(204);
+    }
+    let items = self::items(&app).await;
+    let told: Vec<_> = items.iter().filter(|item| item["id"] == json!(team)).skip(1).collect();
+    let told: Vec<_> = told.into_iter().map(changed).collect();
+    assert_eq!(told, [["members"], ["members"], ["displayName"]]);
+}
