@@ -8,10 +8,12 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use scim_endpoint::admin::{brake, tokens};
 use scim_endpoint::auth::TokenSecret;
 use scim_endpoint::local::sdk_config;
 use scim_endpoint::store::TenantId;
 use scim_endpoint::store::check::{Mode, Outcome, Progress, Report};
+use scim_endpoint::store::settings::Brake;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -415,6 +417,22 @@ async fn tokens_and_their_rows() {
     gone.send().await.unwrap();
     fixture.expect(&["token-without-row"]).await;
     assert!(fixture.get(&format!("token#{id}")).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_misses_the_row_of_a_dead_token() {
+    let fixture = Fixture::start().await;
+    let app = &fixture.app;
+    let issued = app.issue(&app.tenant()).await;
+    let (store, tenant) = (app.store(), app.tenant());
+    tokens::revoke(store, &app.moment(), &tenant, &issued.id).await.unwrap();
+    let key = HashMap::from([("digest".to_owned(), text(&issued.secret.digest()))]);
+    let gone = fixture.client.delete_item().table_name(&store.tables().secrets);
+    gone.set_key(Some(key)).send().await.unwrap();
+    fixture.expect_whole().await;
+    let brake = Brake { count: Some(9), percent: None, window_minutes: 60, budget: 1 };
+    brake::set(store, &app.moment(), (&tenant, "test"), Some(brake)).await.expect("it is set");
+    fixture.expect_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
