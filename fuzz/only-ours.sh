@@ -1,6 +1,6 @@
 #!/bin/sh
 # Stands before rustc (`RUSTC_WRAPPER`) so that only this project's crates are watched by the fuzzer: what counts as new is a
-# way through our code, not one through the SDK or the engine, and a whole request takes a third of the time.
+# way through our code, not one through the SDK or the engine.
 compiler=$1
 shift
 ours=no
