@@ -12,7 +12,7 @@ use crate::scim::resource::ResourceId;
 /// 404 when there is none in this tenant, 412 when it is at another version than the request says.
 pub async fn delete(call: &Call<'_>, kind: Kind, id: &str) -> Result<Reply, Failure> {
     let id = ResourceId::parse(id).ok_or_else(|| not_found(kind))?;
-    until_current(call, || {
+    until_current(call, |_| {
         async {
             let found = call.store.get_whole(&call.cx(), kind, id).await?;
             let whole = found.ok_or_else(|| not_found(kind))?;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Call, Failure};
+use super::{Call, Failure, Left};
 use crate::limits::{MEMBERS_CHANGED_MAX, MEMBERS_READ_MAX};
 use crate::scim::catalog::Kind;
 use crate::scim::document::Document;
@@ -38,7 +38,7 @@ fn is_given(body: &Value, name: &str) -> bool {
 /// The change that makes `wanted` the members of a group.
 pub(super) async fn replacement(
     call: &Call<'_>,
-    group: &Resource,
+    (group, left): (&Resource, Left),
     wanted: &[ResourceId],
 ) -> Result<MemberChange, Failure> {
     let (cx, store) = (call.cx(), call.store);
@@ -55,13 +55,14 @@ pub(super) async fn replacement(
     bounded(MemberChange {
         add: wanted.iter().copied().filter(|id| !current.contains(id)).collect(),
         remove: current.into_iter().filter(|id| !goal.contains(id)).collect(),
+        is_begun: left == Left::Memberships,
     })
 }
 
 /// The change that a PATCH asks for.
 pub(super) async fn patched(
     call: &Call<'_>,
-    group: &Resource,
+    (group, left): (&Resource, Left),
     delta: &MemberDelta,
 ) -> Result<MemberChange, Failure> {
     let add = delta.added().iter().map(|id| {
@@ -71,11 +72,11 @@ pub(super) async fn patched(
     });
     let add: Vec<ResourceId> = add.collect::<Result<_, _>>()?;
     if delta.replaces() {
-        return replacement(call, group, &add).await;
+        return replacement(call, (group, left), &add).await;
     }
     // Entra removes people from groups after it has deleted them: an id that names nothing is no error.
     let remove = delta.removed().iter().filter_map(|id| ResourceId::parse(id)).collect();
-    bounded(MemberChange { add, remove })
+    bounded(MemberChange { add, remove, is_begun: left == Left::Memberships })
 }
 
 /// What the store refused of a change that a PATCH asked for: about an id that names nothing or would close a circle, with

@@ -160,6 +160,17 @@ pub struct Failure {
     pub retry_after: Option<u64>,
 }
 
+impl Failure {
+    /// This failure when a part of the request is written: repeating it does the rest.
+    fn midway(self) -> Self {
+        let Some(cause) = self.cause else { return self };
+        match cause.downcast::<StoreError>() {
+            Ok(error) => error.midway().into(),
+            Err(cause) => Self { cause: Some(cause), ..self },
+        }
+    }
+}
+
 impl From<ScimError> for Failure {
     fn from(error: ScimError) -> Self {
         Self { error, cause: None, retry_after: None }
@@ -175,7 +186,10 @@ impl From<StoreError> for Failure {
                 let detail = "the resource is too large to be stored (about 350 kB); map fewer or shorter attributes";
                 ScimError::new(ErrorKind::PayloadTooLarge, detail).into()
             }
-            StoreError::Stale | StoreError::Throttled | StoreError::Unavailable(_) => {
+            StoreError::Stale
+            | StoreError::StaleMidway
+            | StoreError::Throttled
+            | StoreError::Unavailable(_) => {
                 let detail = "the directory is busy; nothing is lost, send the request again";
                 Self {
                     error: ScimError::new(ErrorKind::Unavailable, detail),
@@ -227,6 +241,8 @@ fn not_found(kind: Kind) -> ScimError {
 enum Retry {
     /// Somebody else was faster than a write to the resource at that version: read again.
     Stale(Option<u64>),
+    /// The same, after the first of several transactions.
+    StaleMidway,
     /// It failed.
     Failed(Failure),
 }
@@ -236,6 +252,7 @@ impl Retry {
     fn of_write(error: StoreError, before: &Resource) -> Self {
         match error {
             StoreError::Stale => Self::Stale(Some(before.version)),
+            StoreError::StaleMidway => Self::StaleMidway,
             StoreError::Taken(_)
             | StoreError::Throttled
             | StoreError::Unavailable(_)
@@ -269,19 +286,36 @@ impl From<Failure> for Retry {
 /// Stale writes in a row to one and the same version, after which it is no race: an item is missing or wrong.
 const SAME_VERSION_MAX: usize = 12;
 
+/// Which part of a request is left to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Nothing is written.
+    All,
+    /// The first of several transactions is written: the document as the request wants it, and of the memberships some.
+    Memberships,
+}
+
 /// Attempts until nobody else was faster, or the deadline has passed. The preconditions are checked on each attempt's own
 /// read, so a request with `If-Match` ends in 412 instead.
 async fn until_current<'a, T>(
     call: &Call<'_>,
-    attempt: impl Fn() -> BoxFuture<'a, Result<T, Retry>>,
+    attempt: impl Fn(Left) -> BoxFuture<'a, Result<T, Retry>>,
 ) -> Result<T, Failure> {
     let mut backoff = Backoff::new(call.moment);
     let (mut last, mut same) = (None, 0);
+    let mut left = Left::All;
     loop {
-        let version = match attempt().await {
+        let version = match attempt(left).await {
             Ok(done) => return Ok(done),
+            Err(Retry::Failed(failure)) if left == Left::Memberships => {
+                return Err(failure.midway());
+            }
             Err(Retry::Failed(failure)) => return Err(failure),
             Err(Retry::Stale(version)) => version,
+            Err(Retry::StaleMidway) => {
+                left = Left::Memberships;
+                None
+            }
         };
         same = if version.is_some() && version == last { same + 1 } else { 1 };
         last = version;

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use serde_json::Value;
 
 use super::{
-    Call, Failure, Reply, Retry, memberships, not_found, replace, represent, until_current,
+    Call, Failure, Left, Reply, Retry, memberships, not_found, replace, represent, until_current,
 };
 use crate::scim::catalog::Kind;
 use crate::scim::patch::PatchRequest;
@@ -24,22 +24,23 @@ pub async fn patch(call: &Call<'_>, kind: Kind, id: &str, body: &Value) -> Resul
     let resource_type = call.resource_type(kind);
     let request = PatchRequest::parse(resource_type, body)?;
     call.moment.note_quirks(request.quirks());
-    let resource = until_current(call, || {
-        async {
+    let resource = until_current(call, |left| {
+        let request = &request;
+        async move {
             let found = call.store.get(&call.cx(), kind, id).await?;
             let before = found.ok_or_else(|| not_found(kind))?;
             call.preconditions.check(&before)?;
-            let document = if request.touches_document() {
+            let document = if left == Left::All && request.touches_document() {
                 request.apply(resource_type, &before.document)?
             } else {
                 before.document.clone()
             };
             let change = match request.members() {
                 None => MemberChange::default(),
-                Some(delta) => memberships::patched(call, &before, delta).await?,
+                Some(delta) => memberships::patched(call, (&before, left), delta).await?,
             };
             let written = replace::write(call, &before, document, change, Event::Patch).await;
-            written.map_err(|retry| name_operation(&request, retry))
+            written.map_err(|retry| name_operation(request, retry))
         }
         .boxed()
     })

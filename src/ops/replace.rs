@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::create::name_of;
 use super::{
-    Call, Failure, Reply, Retry, explain_taken, memberships, not_found, represent, until_current,
+    Call, Failure, Left, Reply, Retry, explain_taken, memberships, not_found, represent,
+    until_current,
 };
 use crate::scim::catalog::Kind;
 use crate::scim::document::Document;
@@ -26,8 +27,8 @@ pub async fn replace(
     body: &Value,
 ) -> Result<Reply, Failure> {
     let id = ResourceId::parse(id).ok_or_else(|| not_found(kind))?;
-    let resource = until_current(call, || {
-        async {
+    let resource = until_current(call, |left| {
+        async move {
             let found = call.store.get(&call.cx(), kind, id).await?;
             let before = found.ok_or_else(|| not_found(kind))?;
             call.preconditions.check(&before)?;
@@ -35,8 +36,11 @@ pub async fn replace(
             let mut document = validate::replacement(resource_type, body, &before.document)?;
             let change = match memberships::take(kind, &mut document, body)? {
                 None => MemberChange::default(),
-                Some(wanted) => memberships::replacement(call, &before, &wanted).await?,
+                Some(wanted) => memberships::replacement(call, (&before, left), &wanted).await?,
             };
+            if left == Left::Memberships {
+                document = before.document.clone();
+            }
             write(call, &before, document, change, Event::Put).await
         }
         .boxed()

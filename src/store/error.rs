@@ -24,6 +24,8 @@ pub enum StoreError {
     Taken(Field),
     /// The resource is no longer as it was when it was read: read it again.
     Stale,
+    /// The same, after the first of the transactions that the change takes: read it again, and do the rest.
+    StaleMidway,
     /// Overload or conflicts that lasted until the deadline: try again later.
     Throttled,
     /// DynamoDB did not answer a read, or said that it cannot, or failed when a part of a change was or may have been
@@ -41,11 +43,13 @@ pub enum StoreError {
 
 impl StoreError {
     /// This failure when something has been written before it, or may have been: repeating the request goes on from there.
-    pub(super) fn midway(self) -> Self {
+    #[must_use]
+    pub(crate) fn midway(self) -> Self {
         match self {
             Self::Backend(cause) => Self::Unavailable(cause),
+            Self::Stale => Self::StaleMidway,
             Self::Taken(_)
-            | Self::Stale
+            | Self::StaleMidway
             | Self::Throttled
             | Self::Unavailable(_)
             | Self::TooLarge
@@ -59,7 +63,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Taken(_) => f.write_str("the value is taken"),
-            Self::Stale => f.write_str("the resource has changed meanwhile"),
+            Self::Stale | Self::StaleMidway => f.write_str("the resource has changed meanwhile"),
             Self::Throttled => f.write_str("the store is overloaded"),
             Self::Unavailable(_) => f.write_str("DynamoDB does not answer"),
             Self::TooLarge => f.write_str("the item is too large"),
@@ -76,6 +80,7 @@ impl Error for StoreError {
             Self::Backend(cause) | Self::Unavailable(cause) => Some(&**cause),
             Self::Taken(_)
             | Self::Stale
+            | Self::StaleMidway
             | Self::Throttled
             | Self::TooLarge
             | Self::Refused(_)

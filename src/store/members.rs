@@ -32,12 +32,15 @@ pub struct MemberChange {
     pub add: Vec<ResourceId>,
     /// These go; those that are not members are ignored.
     pub remove: Vec<ResourceId>,
+    /// The first transaction of this change is done, so that everybody in `add` was there: who is gone by now was deleted
+    /// meanwhile, and is left out instead of refused.
+    pub is_begun: bool,
 }
 
 impl MemberChange {
     /// Only additions.
     pub fn adding(ids: &[ResourceId]) -> Self {
-        Self { add: ids.to_vec(), remove: Vec::new() }
+        Self { add: ids.to_vec(), ..Self::default() }
     }
 
     /// How many memberships it names.
@@ -62,6 +65,8 @@ pub(super) struct Members {
     group: ResourceId,
     add: Vec<Member>,
     remove: Vec<ResourceId>,
+    /// As in [`MemberChange`].
+    is_begun: bool,
     /// What is known of circles that those who come would close.
     pub(super) circles: Circles,
 }
@@ -92,7 +97,7 @@ impl Members {
         }
         let people = change.add.into_iter().map(|id| Member { id, kind: Kind::User });
         let (add, circles) = (people.collect(), Circles::Unknown);
-        Ok(Self { group, add, remove: change.remove, circles })
+        Ok(Self { group, add, remove: change.remove, is_begun: change.is_begun, circles })
     }
 
     /// The group that they come into or leave.
@@ -216,21 +221,24 @@ impl Store {
         let missing: Vec<ResourceId> = missing.map(|(_, member)| member.id).collect();
         let groups = self.which_groups_exist(cx, &missing).await?;
         let already_tried_as_group = |member: &Member| member.kind == Kind::Group;
-        for member in &members.add {
-            if missing.contains(&member.id)
+        let is_gone = |member: &Member| {
+            missing.contains(&member.id)
                 && (!groups.contains(&member.id) || already_tried_as_group(member))
-            {
-                return Err(StoreError::Refused(unknown_member(&member.id.to_string())));
-            }
+        };
+        if let Some(gone) = members.add.iter().find(|member| is_gone(member))
+            && !members.is_begun
+        {
+            return Err(StoreError::Refused(unknown_member(&gone.id.to_string())));
         }
         let added = members.add.len();
         let mut index = 0;
         members.add.retain_mut(|member| {
+            let is_gone = is_gone(member);
             if groups.contains(&member.id) {
                 member.kind = Kind::Group;
             }
             index += 1;
-            !parts.contains(&Members::pair_part(index - 1))
+            !is_gone && !parts.contains(&Members::pair_part(index - 1))
         });
         let mut index = added;
         members.remove.retain(|_| {
@@ -269,8 +277,13 @@ impl Store {
         let others = others.filter(|id| !people.contains_key(Key::id(*id).as_str()));
         let others: Vec<ResourceId> = others.collect();
         let groups = self.which_groups_exist(cx, &others).await?;
-        if let Some(unknown) = others.iter().find(|id| !groups.contains(id)) {
-            return Err(StoreError::Refused(unknown_member(&unknown.to_string())));
+        let unknown: HashSet<ResourceId> =
+            others.into_iter().filter(|id| !groups.contains(id)).collect();
+        if members.is_begun {
+            members.add.retain(|member| !unknown.contains(&member.id));
+        } else if let Some(unknown) = members.add.iter().find(|member| unknown.contains(&member.id))
+        {
+            return Err(StoreError::Refused(unknown_member(&unknown.id.to_string())));
         }
         for member in &mut members.add {
             if groups.contains(&member.id) {
@@ -297,6 +310,7 @@ impl Store {
         let mut current = before.clone();
         for mut chunk in chunks(&members) {
             in_time(cx)?;
+            chunk.is_begun |= current.version != before.version;
             loop {
                 if current.document == document && chunk.is_empty() {
                     break;
@@ -311,8 +325,7 @@ impl Store {
                     }
                     Err(cancelled) => self.settle(cx, Kind::Group, &mut chunk, cancelled).await,
                 };
-                let is_first = current.version == before.version;
-                settled.map_err(|error| if is_first { error } else { error.midway() })?;
+                settled.map_err(|error| if chunk.is_begun { error.midway() } else { error })?;
             }
         }
         Ok(current)

@@ -334,7 +334,7 @@ pub(super) fn refused(error: StoreError) -> Result<(Outcome, String), TransferEr
             let why = format!("what is there cannot be read ({what}); run `scimctl check`");
             Ok((Outcome::Conflict, why))
         }
-        StoreError::Taken(_) | StoreError::Stale => {
+        StoreError::Taken(_) | StoreError::Stale | StoreError::StaleMidway => {
             let why = "it changed again and again, or its name is held by what is not there; run the import again, and \
                        if it stays so, `scimctl check`";
             Ok((Outcome::Conflict, why.to_owned()))

@@ -51,7 +51,9 @@ impl Place<'_> {
                 Err(error) => error,
             };
             let pause = match error {
-                StoreError::Taken(_) | StoreError::Stale => IMPORT_PAUSE / 10,
+                StoreError::Taken(_) | StoreError::Stale | StoreError::StaleMidway => {
+                    IMPORT_PAUSE / 10
+                }
                 StoreError::Throttled | StoreError::Unavailable(_) => IMPORT_PAUSE,
                 StoreError::TooLarge
                 | StoreError::Refused(_)

@@ -499,7 +499,10 @@ async fn link(
 
 fn of_store(error: &StoreError) -> Told {
     Told::plain(match error {
-        StoreError::Stale | StoreError::Throttled | StoreError::Unavailable(_) => 503,
+        StoreError::Stale
+        | StoreError::StaleMidway
+        | StoreError::Throttled
+        | StoreError::Unavailable(_) => 503,
         StoreError::Corrupt(_) | StoreError::Backend(_) => 500,
         StoreError::Taken(_) => 409,
         StoreError::TooLarge | StoreError::Refused(_) => 400,

@@ -40,14 +40,14 @@ struct Node {
 pub(super) struct Explorer {
     stack: Vec<Node>,
     depth: usize,
-    all: bool,
+    is_reduced: bool,
     wanders: Option<StdRng>,
 }
 
 impl Explorer {
-    /// With `all`, nothing is left out.
-    pub(super) fn new(all: bool) -> Self {
-        Self { stack: Vec::new(), depth: 0, all, wanders: None }
+    /// Reduced, it leaves out what cannot differ.
+    pub(super) fn new(is_reduced: bool) -> Self {
+        Self { stack: Vec::new(), depth: 0, is_reduced, wanders: None }
     }
 
     /// From now on chance decides.
@@ -62,7 +62,7 @@ impl Explorer {
         }
         if self.depth == self.stack.len() {
             let asleep = match self.stack.last() {
-                Some(parent) if !self.all => {
+                Some(parent) if self.is_reduced => {
                     let taken = &parent.choices[parent.taken];
                     parent.asleep.iter().filter(|choice| !choice.meets(taken)).cloned().collect()
                 }

@@ -17,14 +17,25 @@ pub(super) struct Pair {
     pub(super) is_cold: bool,
     /// How often a resource was written counts.
     pub(super) is_counted: bool,
-    /// The request of the first may be given up by the second while it is under way: then it is told to come again.
-    pub(super) may_be_given_up: bool,
+    /// What the second may do to the first.
+    pub(super) first: First,
     /// Schedules of one exploration when not all are asked for.
     pub(super) schedules: Most,
     /// And of one with a crash.
     pub(super) after_a_crash: Most,
     /// A crash comes after every so-many-th call when not all are asked for.
     pub(super) crash_each: usize,
+}
+
+/// What may become of a request under way, besides that it is done or refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum First {
+    /// After a crash it is repeated, and ends as if there had been none.
+    IsRepeated,
+    /// The other may give it up: then it is told to come again.
+    MayBeGivenUp,
+    /// The other makes the repetition a request that is refused: what a crash left of its memberships stays.
+    MayStayAPart,
 }
 
 /// How many schedules of one exploration are run.
@@ -44,7 +55,7 @@ fn pair(name: &'static str, prepare: impl Fn(&Stage) -> [Act; 2] + 'static) -> P
         prepare: Box::new(prepare),
         is_cold: false,
         is_counted: true,
-        may_be_given_up: false,
+        first: First::IsRepeated,
         schedules: EVERY,
         after_a_crash: EVERY,
         crash_each: 2,
@@ -475,18 +486,27 @@ pub(super) fn settings() -> Vec<Pair> {
 
 /// Pairs of which one takes several transactions, and the scheduled job.
 pub(super) fn large() -> Vec<Pair> {
-    let some = Most { in_order: 1, by_chance: 1 };
-    let one = Most { in_order: 0, by_chance: 1 };
-    let several = |pair: Pair| Pair {
+    let mut pairs = of_large_groups();
+    pairs.extend(of_many_members());
+    pairs.extend(of_sweeps());
+    pairs
+}
+
+fn several(pair: Pair) -> Pair {
+    Pair {
         is_counted: false,
-        schedules: some,
-        after_a_crash: one,
+        schedules: Most { in_order: 1, by_chance: 1 },
+        after_a_crash: Most { in_order: 0, by_chance: 1 },
         crash_each: 4,
         ..pair
-    };
-    let crowd = |stage: &Stage, how_many: usize| -> Vec<String> {
-        (0..how_many).map(|number| stage.user(&mail(&format!("p{number}")))).collect()
-    };
+    }
+}
+
+fn crowd(stage: &Stage, how_many: usize) -> Vec<String> {
+    (0..how_many).map(|number| stage.user(&mail(&format!("p{number}")))).collect()
+}
+
+fn of_large_groups() -> Vec<Pair> {
     vec![
         several(pair("create large group/delete a member", move |stage| {
             let people = crowd(stage, 31);
@@ -496,24 +516,37 @@ pub(super) fn large() -> Vec<Pair> {
             [create_group("New", &crowd(stage, 31)), create_group("new", &[])]
         })),
         Pair {
-            may_be_given_up: true,
+            first: First::MayBeGivenUp,
             ..several(pair("create large group/give it up", move |stage| {
                 [create_group("New", &crowd(stage, 31)), Act::LateJob]
             }))
         },
-        several(pair("add many/delete one of them", move |stage| {
-            let people = crowd(stage, 31);
-            let group = stage.group("Staff", &[]);
-            [patch_group(&group, on_members("add", &people)), delete_user(&people[0])]
+        several(pair("delete large group/delete a member", move |stage| {
+            let people = crowd(stage, 16);
+            [delete_group(&stage.group("Staff", &people)), delete_user(&people[0])]
         })),
+        several(pair("delete large group/add to it", move |stage| {
+            let people = crowd(stage, 17);
+            let group = stage.group("Staff", &people[..16]);
+            [delete_group(&group), on_member("add", &group, &people[16])]
+        })),
+    ]
+}
+
+fn of_many_members() -> Vec<Pair> {
+    vec![
+        Pair {
+            first: First::MayStayAPart,
+            ..several(pair("add many/delete one of them", move |stage| {
+                let people = crowd(stage, 31);
+                let group = stage.group("Staff", &[]);
+                [patch_group(&group, on_members("add", &people)), delete_user(&people[0])]
+            }))
+        },
         several(pair("add many/delete the group", move |stage| {
             let people = crowd(stage, 31);
             let group = stage.group("Staff", &[]);
             [patch_group(&group, on_members("add", &people)), delete_group(&group)]
-        })),
-        several(pair("delete large group/delete a member", move |stage| {
-            let people = crowd(stage, 16);
-            [delete_group(&stage.group("Staff", &people)), delete_user(&people[0])]
         })),
         several(pair("add many/remove one of them", move |stage| {
             let people = crowd(stage, 31);
@@ -521,11 +554,11 @@ pub(super) fn large() -> Vec<Pair> {
             let add = patch_group(&group, on_members("add", &people));
             [add, on_member("remove", &group, &people[0])]
         })),
-        several(pair("delete large group/add to it", move |stage| {
-            let people = crowd(stage, 17);
-            let group = stage.group("Staff", &people[..16]);
-            [delete_group(&group), on_member("add", &group, &people[16])]
-        })),
+    ]
+}
+
+fn of_sweeps() -> Vec<Pair> {
+    vec![
         several(pair("sweep/add", move |stage| {
             let ida = stage.user(&mail("ida"));
             let groups: Vec<String> = (0..16)
