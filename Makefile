@@ -42,7 +42,7 @@ storm: ## Measure what a tenant notices of another one's storm
 	cargo run --profile fast -- load --storm
 
 bench: ## Time and allocations of the core on Entra's bodies
-	cargo bench --bench core
+	cargo run --release --no-default-features --features bench --example core --target-dir target/lambda -- --bench
 
 bench-cold: ## Cold start, CPU and memory of the Lambda binary, beside a hello world; prints the table of docs/BENCHMARKS.md
 	cargo build --release --no-default-features --features bench --bin bootstrap --example hello --target-dir target/lambda
