@@ -400,6 +400,25 @@ mod tests {
     }
 
     #[test]
+    fn a_reference_leads_where_the_schema_says() {
+        let leads = |reference: Reference, uris: &[&str], others: &[&str]| {
+            for (texts, does) in [(uris, true), (others, false)] {
+                for text in texts {
+                    assert_eq!(leads_to(&reference, text), does, "{text}");
+                }
+            }
+        };
+        let bad = ["1x:a", "x_y:a", "x:", ":a", "a b:c", "x"];
+        leads(Reference::External, &["https://ex.test/", "tel:1", "x+y-z.1:a"], &bad);
+        leads(Reference::Uri, &["https://ex.test/", "../a", "1x:a"], &["a b", "<a>"]);
+        let users = Reference::Resource("/Users".to_owned());
+        leads(users, &["/Users/1", "https://ex.test/Users/1"], &["/Users/", "/Groups/1", "1"]);
+        let all = [Reference::External, Reference::Uri, Reference::Resource("/Users".to_owned())];
+        expect!["a URI with a scheme or a URI or a URI that ends with /Users/ and an id"]
+            .assert_eq(&reference_words(&all));
+    }
+
+    #[test]
     fn booleans_and_numbers() {
         check("flag", json!(true), expect!["true"]);
         check("flag", json!("False"), expect!["false"]);

@@ -349,6 +349,10 @@ mod tests {
         check("phoneNumbers.mobile", "phoneNumbers[type eq \"mobile\"].value");
         check("addresses.work.locality", "addresses[type eq \"work\"].locality");
         check("photos.photo", "photos[type eq \"photo\"].value");
+        check(
+            "urn:ietf:params:scim:schemas:core:2.0:User:emails.work",
+            "emails[type eq \"work\"].value",
+        );
         check("roles", "roles");
     }
 
@@ -361,6 +365,12 @@ mod tests {
         check("givenName", "refused: the schemas have no such attribute; perhaps name.givenName");
         check("shoeSize", "refused: the schemas have no such attribute");
         check("emails.wrok", "refused: the schemas have no such attribute; perhaps emails.work");
+        // One letter is forgiven to short names, and a part named without its whole is a letter further away.
+        check("titl", "refused: the schemas have no such attribute; perhaps title");
+        check("formatted", "refused: the schemas have no such attribute; perhaps name.formatted");
+        check("formatte", "refused: the schemas have no such attribute; perhaps name.formatted");
+        check("formatt", "refused: the schemas have no such attribute");
+        check("manager.valu", "refused: the schemas have no such attribute; perhaps manager.value");
         check("departement", "refused: the schemas have no such attribute; perhaps department");
         check("urn:example:User:userName", "refused: the schemas have no such attribute");
         check("", "refused: the schemas have no such attribute");

@@ -541,6 +541,39 @@ mod tests {
     }
 
     #[test]
+    fn letter_case_is_said_of_what_has_letters() {
+        let of = |kind: &str| {
+            let given = json!({"name": "a", "type": kind, "subAttributes": [{"name": "b"}], "referenceTypes": ["uri"]});
+            published(&given, "x").unwrap().get("caseExact").cloned()
+        };
+        assert_eq!(of("complex"), None);
+        assert_eq!(of("binary"), Some(json!(true)));
+    }
+
+    #[test]
+    fn as_many_files_and_bytes_as_may_be() {
+        let schema = json!({"id": URN, "attributes": [{"name": "badge"}]}).to_string();
+        let whole = format!("{schema}{}", " ".repeat(SCHEMA_BYTES_MAX - schema.len()));
+        let longer = format!("{whole} ");
+        let taken = |files: &[(&str, &str)]| Catalog::embedded_with(files).map(drop);
+        let user = user().to_string();
+        taken(&[("a.json", &whole), ("b.json", &user)]).unwrap();
+        let error = taken(&[("a.json", &longer), ("b.json", &user)]).unwrap_err();
+        assert!(error.to_string().contains("bytes"), "{error}");
+
+        let numbered = |number: usize| schema.replace("badge:1.0", &format!("badge:{number}"));
+        let many: Vec<String> = (0..SCHEMA_FILES_MAX).map(numbered).collect();
+        let mut files: Vec<(&str, &str)> =
+            many.iter().map(|text| ("a.json", text.as_str())).collect();
+        let refused = |files: &[(&str, &str)]| taken(files).map_err(|error| error.to_string());
+        let is_too_many =
+            |told: Result<(), String>| told.is_err_and(|told| told.contains("files are read"));
+        assert!(!is_too_many(refused(&files)));
+        files.push(("b.json", &user));
+        assert!(is_too_many(refused(&files)));
+    }
+
+    #[test]
     fn values_and_references_are_of_their_types() {
         check_attribute(
             json!({"type": "integer", "canonicalValues": ["1"]}),
@@ -679,6 +712,12 @@ mod tests {
             &with(json!({"name": "Bulk"})),
             &expect![
                 "schemas: b.json: Bulk: a resource type's name is a word of letters and digits that no other one has"
+            ],
+        );
+        check(
+            &with(json!({"name": "1st"})),
+            &expect![
+                "schemas: b.json: 1st: a resource type's name is a word of letters and digits that no other one has"
             ],
         );
         check(

@@ -95,10 +95,24 @@ mod tests {
             "urn:ietf:params:scim:schemas:core:2.0:User:name.givenName",
             "URN:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager",
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+            "urn:a:b",
         ] {
             assert_eq!(AttrPath::parse(text).map(|path| path.to_string()).as_deref(), Some(text));
         }
-        for text in ["", ".", "a.", "a.b.c", "a b", "urn:", "urn::", "a[", "name.", "é"] {
+        for text in [
+            "",
+            ".",
+            "a.",
+            "a.b.c",
+            "a b",
+            "urn:",
+            "urn::",
+            "urn:a",
+            "urn:a b:c",
+            "a[",
+            "name.",
+            "é",
+        ] {
             assert_eq!(AttrPath::parse(text), None, "{text}");
         }
     }

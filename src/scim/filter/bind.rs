@@ -542,6 +542,7 @@ mod tests {
                 "active gt true",
                 r#"active co "tr""#,
                 r#"active eq "yes""#,
+                r#"emails[type.value eq "x"]"#,
                 "active eq 1",
                 r#"emails.primary le "true""#,
                 "userName eq true",
@@ -563,6 +564,8 @@ mod tests {
                   filter: active: is a boolean, which only eq, ne and pr can test
                 active eq "yes"
                   filter: active: is a boolean and is compared with true or false; another string arrived
+                emails[type.value eq "x"]
+                  filter: type.value: emails has no such sub-attribute
                 active eq 1
                   filter: active: is a boolean and is compared with true or false; a number arrived
                 emails.primary le "true"
@@ -599,6 +602,7 @@ mod tests {
             Kind::User,
             &[
                 r#"active eq "True""#,
+                r#"active eq "False""#,
                 "employeeNumber eq 771",
                 "employeeNumber eq -7",
                 "employeeNumber eq 18446744073709551615",
@@ -614,6 +618,8 @@ mod tests {
             ],
             &expect![[r#"
                 active eq "True"
+                  fits
+                active eq "False"
                   fits
                 employeeNumber eq 771
                   fits

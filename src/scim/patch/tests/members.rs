@@ -3,9 +3,32 @@
 use expect_test::expect;
 use serde_json::{Value, json};
 
+use super::super::super::error::ErrorKind;
 use super::super::super::validate;
 use super::super::{PatchRequest, ids};
 use super::{check_members, groups, request};
+
+#[test]
+fn as_many_entries_as_a_request_may_have() {
+    let most = vec![json!("u1"); crate::limits::MEMBERS_READ_MAX];
+    assert_eq!(ids(&Value::Array(most.clone())).unwrap(), ["u1"]);
+    let more = [most, vec![json!("u1")]].concat();
+    assert_eq!(ids(&Value::Array(more)).unwrap_err().kind(), ErrorKind::TooMany);
+}
+
+#[test]
+fn what_is_said_of_a_chosen_member_needs_no_id() {
+    check_members(
+        r#"[{"op":"replace","path":"members[value eq \"u1\"]","value":{"display":"Ida"}}]"#,
+        expect!["members not named"],
+    );
+    check_members(
+        r#"[{"op":"add","path":"members[value eq \"u1\"]","value":[{"display":"Ida"},{"value":"u2"}]}]"#,
+        expect![
+            "InvalidValue: operation 1: members: each entry needs a value, the id of a member; an entry without it arrived"
+        ],
+    );
+}
 
 #[test]
 fn group_members() {

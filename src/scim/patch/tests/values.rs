@@ -6,6 +6,42 @@ use serde_json::json;
 use super::{ENTERPRISE, bare, check, check_bare, ida, patch};
 
 #[test]
+fn adding_nothing_adds_nothing_to_a_list_and_clears_a_single_value() {
+    check(r#"[{"op":"add","path":"emails","value":[]}]"#, expect!["no change"]);
+    check(r#"[{"op":"add","path":"emails","value":{}}]"#, expect!["no change"]);
+    check(r#"[{"op":"add","path":"emails","value":""}]"#, expect!["- emails"]);
+    check(r#"[{"op":"add","path":"displayName","value":{}}]"#, expect!["- displayName"]);
+}
+
+#[test]
+fn both_sides_of_a_filter_have_to_be_known() {
+    check(
+        r#"[{"op":"replace","path":"emails[type eq \"work\" and size eq 1].value","value":"i@x.test"}]"#,
+        expect!["no change"],
+    );
+    check(
+        r#"[{"op":"replace","path":"emails[size eq 1 or type eq \"work\"].value","value":"i@x.test"}]"#,
+        expect!["no change"],
+    );
+}
+
+#[test]
+fn a_quoted_boolean_is_seen_on_either_side() {
+    check(
+        r#"[{"op":"replace","path":"emails[type eq \"work\" and primary eq \"True\"].value","value":"i@x.test"}]"#,
+        expect![[r#"
+            emails = [{"type":"work","value":"i@x.test","primary":true},{"type":"home","value":"ida@home.test"}]
+            (quoted-boolean-in-filter)"#]],
+    );
+    check(
+        r#"[{"op":"replace","path":"emails[primary eq \"True\" and type eq \"work\"].value","value":"i@x.test"}]"#,
+        expect![[r#"
+            emails = [{"type":"work","value":"i@x.test","primary":true},{"type":"home","value":"ida@home.test"}]
+            (quoted-boolean-in-filter)"#]],
+    );
+}
+
+#[test]
 fn p13_to_p16_manager() {
     for value in [
         r#""u-9""#,
