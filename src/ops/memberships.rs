@@ -52,11 +52,13 @@ pub(super) async fn replacement(
     })?;
     let current: HashSet<ResourceId> = current.iter().map(|member| member.id).collect();
     let goal: HashSet<ResourceId> = wanted.iter().copied().collect();
-    bounded(MemberChange {
+    let change = MemberChange {
         add: wanted.iter().copied().filter(|id| !current.contains(id)).collect(),
         remove: current.into_iter().filter(|id| !goal.contains(id)).collect(),
-        is_begun: left == Left::Memberships,
-    })
+        is_begun: left == Left::Rest,
+    };
+    // How much is left after a part is done, others decide.
+    if change.is_begun { Ok(change) } else { bounded(change) }
 }
 
 /// The change that a PATCH asks for.
@@ -76,7 +78,7 @@ pub(super) async fn patched(
     }
     // Entra removes people from groups after it has deleted them: an id that names nothing is no error.
     let remove = delta.removed().iter().filter_map(|id| ResourceId::parse(id)).collect();
-    bounded(MemberChange { add, remove, is_begun: left == Left::Memberships })
+    bounded(MemberChange { add, remove, is_begun: left == Left::Rest })
 }
 
 /// What the store refused of a change that a PATCH asked for: about an id that names nothing or would close a circle, with

@@ -291,8 +291,9 @@ const SAME_VERSION_MAX: usize = 12;
 enum Left {
     /// Nothing is written.
     All,
-    /// The first of several transactions is written: the document as the request wants it, and of the memberships some.
-    Memberships,
+    /// The first of several transactions is written, and somebody has come in between: what is not (any more) as the
+    /// request wants it.
+    Rest,
 }
 
 /// Attempts until nobody else was faster, or the deadline has passed. The preconditions are checked on each attempt's own
@@ -307,13 +308,13 @@ async fn until_current<'a, T>(
     loop {
         let version = match attempt(left).await {
             Ok(done) => return Ok(done),
-            Err(Retry::Failed(failure)) if left == Left::Memberships => {
+            Err(Retry::Failed(failure)) if left == Left::Rest => {
                 return Err(failure.midway());
             }
             Err(Retry::Failed(failure)) => return Err(failure),
             Err(Retry::Stale(version)) => version,
             Err(Retry::StaleMidway) => {
-                left = Left::Memberships;
+                left = Left::Rest;
                 None
             }
         };

@@ -30,8 +30,12 @@ pub async fn patch(call: &Call<'_>, kind: Kind, id: &str, body: &Value) -> Resul
             let found = call.store.get(&call.cx(), kind, id).await?;
             let before = found.ok_or_else(|| not_found(kind))?;
             call.preconditions.check(&before)?;
-            let document = if left == Left::All && request.touches_document() {
-                request.apply(resource_type, &before.document)?
+            let document = if request.touches_document() {
+                match request.apply(resource_type, &before.document) {
+                    // It was applied before: there may be nothing left that a filter chooses.
+                    Err(_) if left == Left::Rest => before.document.clone(),
+                    applied => applied?,
+                }
             } else {
                 before.document.clone()
             };

@@ -5,8 +5,7 @@ use serde_json::Value;
 
 use super::create::name_of;
 use super::{
-    Call, Failure, Left, Reply, Retry, explain_taken, memberships, not_found, represent,
-    until_current,
+    Call, Failure, Reply, Retry, explain_taken, memberships, not_found, represent, until_current,
 };
 use crate::scim::catalog::Kind;
 use crate::scim::document::Document;
@@ -38,9 +37,6 @@ pub async fn replace(
                 None => MemberChange::default(),
                 Some(wanted) => memberships::replacement(call, (&before, left), &wanted).await?,
             };
-            if left == Left::Memberships {
-                document = before.document.clone();
-            }
             write(call, &before, document, change, Event::Put).await
         }
         .boxed()

@@ -15,7 +15,7 @@ use crate::scim::catalog::Kind;
 use crate::scim::fold::fold;
 use crate::scim::resource::{Resource, ResourceId};
 use crate::store::journal::Event as Change;
-use crate::store::members::MemberChange;
+use crate::store::members::{MemberChange, unknown_member};
 use crate::store::nesting::circle;
 use crate::store::{Cx, Settings, Store, StoreError};
 
@@ -72,7 +72,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// Adds members, but for groups that would close a circle, which are told.
+    /// Adds members, but for groups that would close a circle and whoever is gone, which are told.
     async fn add_chunk(
         &mut self,
         settings: &Settings,
@@ -93,7 +93,11 @@ impl Import<'_> {
                 Err(error) => return Err(error),
             };
             let before = left.len();
-            left.retain(|id| circle(*id) != refused);
+            // Somebody who was there when the line was read may be gone by now.
+            let is_refused = |id: ResourceId| {
+                circle(id) == refused || unknown_member(&id.to_string()) == refused
+            };
+            left.retain(|id| !is_refused(*id));
             if left.len() == before {
                 return Err(StoreError::Refused(refused));
             }

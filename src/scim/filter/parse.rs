@@ -691,7 +691,8 @@ mod tests {
     fn every_bound_is_an_error_and_no_recursion() {
         let nested = |levels: usize| format!("{}a pr{}", "(".repeat(levels), ")".repeat(levels));
         let joined = |terms: usize| vec!["a pr"; terms].join(" and ");
-        for good in [nested(FILTER_DEPTH_MAX), joined(FILTER_TERMS_MAX)] {
+        let beside = vec!["(a pr)"; FILTER_DEPTH_MAX + 1].join(" and ");
+        for good in [nested(FILTER_DEPTH_MAX), joined(FILTER_TERMS_MAX), beside] {
             assert!(Filter::parse(&good).is_ok());
         }
         for (bad, detail) in [

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::pairs::with_name;
 use super::poll;
 use crate::races::{entries, on_members, replacing};
 use crate::stage::{Act, Fault, Plan, Setup, Stage, Told, When, judge};
@@ -111,15 +112,57 @@ fn a_person_is_deleted_while_a_group_is_replaced() {
 }
 
 #[test]
-fn what_the_first_transaction_wrote_is_not_written_again() {
+fn who_ends_last_has_the_last_word() {
+    for put in [false, true] {
+        let team = Team::new();
+        let request = if put {
+            let body = json!({"displayName": "Crew", "members": entries(&team.people)});
+            Act::http("PUT", format!("/Groups/{}", team.group), body)
+        } else {
+            team.patch(with_name(on_members("add", &team.people), "Crew"))
+        };
+        let other = with_name(on_members("remove", &team.people[..1]), "Band");
+        let told = team.meets(&request, &team.patch(other));
+        assert_eq!(told.status, if put { 200 } else { 204 }, "{told:?}");
+        assert_eq!(team.shown()["displayName"], "Crew");
+        assert_eq!(team.members().len(), MANY);
+    }
+}
+
+#[test]
+fn nothing_is_begun_after_the_deadline() {
     let team = Team::new();
-    let mut body = on_members("add", &team.people);
-    let rename = json!({"op": "replace", "path": "displayName", "value": "Crew"});
-    body["Operations"].as_array_mut().expect("operations").push(rename);
-    let told = team.meets(&team.patch(body), &team.patch(replacing("displayName", "Band")));
-    assert_eq!(told.status, 204, "{told:?}");
-    assert_eq!(team.shown()["displayName"], "Band", "it was renamed after that");
+    let request = team.patch(on_members("add", &team.people));
+    let told = team.midway(&request, || team.stage.pause(scim_endpoint::limits::RETRY_DEADLINE));
+    assert_eq!(told.status, 503, "{told:?}");
+    assert_eq!(team.members().len(), MANY - 1, "one transaction is done");
+    assert_eq!(team.stage.act(1, &request).status, 204);
     assert_eq!(team.members().len(), MANY);
+}
+
+#[test]
+fn what_is_so_already_writes_nothing() {
+    let team = Team::new();
+    let request = team.patch(on_members("add", &team.people));
+    assert_eq!(team.stage.act(1, &request).status, 204);
+    let version = team.shown()["meta"]["version"].clone();
+    assert_eq!(team.stage.act(1, &request).status, 204);
+    assert_eq!(team.shown()["meta"]["version"], version);
+}
+
+#[test]
+fn several_assumptions_are_wrong_at_once() {
+    let team = Team::new();
+    let inner = team.stage.group("Inner", &[]);
+    let [there, comes, goes, outside] = [0, 1, 2, 3].map(|index| team.people[index].clone());
+    let before = [there.clone(), goes.clone()];
+    assert_eq!(team.stage.act(1, &team.patch(on_members("add", &before))).status, 204);
+    let mut body = on_members("add", &[there.clone(), inner.clone(), comes.clone()]);
+    let leave = on_members("remove", &[outside, goes])["Operations"][0].clone();
+    body["Operations"].as_array_mut().expect("operations").push(leave);
+    let told = team.stage.act(1, &team.patch(body));
+    assert_eq!(told.status, 204, "{told:?}");
+    assert_eq!(team.members(), [there, inner, comes].into());
 }
 
 #[test]

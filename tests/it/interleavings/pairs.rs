@@ -95,6 +95,13 @@ fn on_member(op: &str, group: &str, member: &str) -> Act {
     patch_group(group, on_members(op, &[member.to_owned()]))
 }
 
+/// A PATCH that renames the group as well.
+pub(super) fn with_name(mut body: Value, name: &str) -> Value {
+    let rename = json!({"op": "replace", "path": "displayName", "value": name});
+    body["Operations"].as_array_mut().expect("operations").push(rename);
+    body
+}
+
 fn rename_group(id: &str, name: &str) -> Act {
     patch_group(id, replacing("displayName", name))
 }
@@ -535,6 +542,20 @@ fn of_large_groups() -> Vec<Pair> {
 
 fn of_many_members() -> Vec<Pair> {
     vec![
+        several(pair("put many/rename and remove one of them", move |stage| {
+            let people = crowd(stage, 31);
+            let group = stage.group("Staff", &[]);
+            let put = json!({"displayName": "Crew", "members": entries(&people)});
+            let other = with_name(on_members("remove", &people[..1]), "Band");
+            [Act::http("PUT", format!("/Groups/{group}"), put), patch_group(&group, other)]
+        })),
+        several(pair("add many and rename/rename and remove one of them", move |stage| {
+            let people = crowd(stage, 31);
+            let group = stage.group("Staff", &[]);
+            let add = with_name(on_members("add", &people), "Crew");
+            let other = with_name(on_members("remove", &people[..1]), "Band");
+            [patch_group(&group, add), patch_group(&group, other)]
+        })),
         Pair {
             first: First::MayStayAPart,
             ..several(pair("add many/delete one of them", move |stage| {
