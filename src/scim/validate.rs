@@ -479,6 +479,33 @@ mod tests {
         CATALOG.resource_type(Kind::Group)
     }
 
+    #[test]
+    fn only_the_cores_active_has_a_default() {
+        let json = json!({"id": "urn:x:own:1.0", "attributes": [
+            {"name": "active", "type": "boolean"}, {"name": "flag", "type": "boolean"}]});
+        let own = Schema::parse(&json.to_string()).unwrap();
+        let of = |extension: Option<&Schema>, schema: &Schema, name: &str| {
+            let attribute = schema.attribute_named(name).unwrap();
+            default(&Spot { extension, attribute, filter: None, sub: None })
+        };
+        assert_eq!(of(None, &users().schema, "active"), Some(Value::Bool(true)));
+        assert_eq!(of(None, &users().schema, "title"), None);
+        assert_eq!(of(Some(&own), &own, "active"), None);
+        assert_eq!(of(Some(&own), &own, "flag"), None);
+    }
+
+    #[test]
+    fn only_what_becomes_a_key_is_held_to_its_length() {
+        let of = |name: &str, length: usize| {
+            let mut body = json!({"userName": "ida@ex.test"});
+            body[name] = Value::from("x".repeat(length));
+            document(users(), &body).map(drop).map_err(|error| error.detail().to_owned())
+        };
+        assert_eq!(of("title", EXTERNAL_ID_BYTES_MAX + 1), Ok(()));
+        assert_eq!(of("externalId", EXTERNAL_ID_BYTES_MAX), Ok(()));
+        assert!(of("externalId", EXTERNAL_ID_BYTES_MAX + 1).is_err());
+    }
+
     /// Users with an extension whose URN ends in a number, with what the RFC's own schemas lack.
     fn badge_users() -> ResourceType {
         let json = json!({"id": "urn:x:badge:1.0", "attributes": [

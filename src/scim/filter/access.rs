@@ -198,6 +198,26 @@ mod tests {
     use crate::scim::fold::fold;
     use crate::scim::path::AttrPath;
 
+    #[test]
+    fn one_equality_is_alone() {
+        for (text, is_one) in [
+            (r#"groups.value eq "g""#, true),
+            (r#"groups[value eq "g"]"#, true),
+            (r#"groups.value eq "g" and active eq true"#, false),
+            (r#"groups.value ne "g""#, false),
+            (r#"not (groups.value eq "g")"#, false),
+            (r#"groups[value eq "g" and display eq "x"]"#, false),
+            ("active eq true", false),
+        ] {
+            let filter = Filter::parse(text).unwrap();
+            assert_eq!(
+                filter.bind(resource_type(Kind::User)).unwrap().is_one_equality(),
+                is_one,
+                "{text}"
+            );
+        }
+    }
+
     #[track_caller]
     fn check(kind: Kind, inputs: &[&str], expected: &Expect) {
         let mut table = String::new();

@@ -14,6 +14,33 @@ fn adding_nothing_adds_nothing_to_a_list_and_clears_a_single_value() {
 }
 
 #[test]
+fn only_active_cannot_be_cleared() {
+    check(r#"[{"op":"replace","path":"active","value":null}]"#, expect!["no change"]);
+    check(
+        r#"[{"op":"replace","path":"emails[type eq \"work\"].primary","value":null}]"#,
+        expect![[
+            r#"emails = [{"type":"work","value":"ida@ex.test"},{"type":"home","value":"ida@home.test"}]"#
+        ]],
+    );
+}
+
+#[test]
+fn a_link_of_its_own_stays() {
+    check(
+        r#"[{"op":"replace","path":"ENT:manager.$ref","value":"../Users/u-2"}]"#,
+        expect![[r#"ENT = {"department":"R&D","manager":{"value":"u-1","$ref":"../Users/u-2"}}"#]],
+    );
+}
+
+#[test]
+fn a_list_without_value_has_none_to_choose_by() {
+    check(
+        r#"[{"op":"add","path":"addresses[value eq \"x\"].locality","value":"Bonn"}]"#,
+        expect!["no change"],
+    );
+}
+
+#[test]
 fn both_sides_of_a_filter_have_to_be_known() {
     check(
         r#"[{"op":"replace","path":"emails[type eq \"work\" and size eq 1].value","value":"i@x.test"}]"#,
