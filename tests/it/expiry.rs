@@ -3,7 +3,8 @@
 use scim_endpoint::admin::portal::{self, LinkLife};
 use scim_endpoint::admin::tokens;
 use scim_endpoint::limits::{
-    JOURNAL_KEPT_DAYS, LINK_USED_KEPT_DAYS, TOKEN_ROW_KEPT_DAYS, TRAFFIC_KEPT_DAYS,
+    JOURNAL_KEPT_DAYS, JOURNAL_KEPT_DAYS_MIN, LINK_USED_KEPT_DAYS, TOKEN_ROW_KEPT_DAYS,
+    TRAFFIC_KEPT_DAYS,
 };
 use scim_endpoint::moment::Timestamp;
 use scim_endpoint::store::Cx;
@@ -48,6 +49,23 @@ async fn every_item_of_the_journal_is_kept_for_as_long_as_it_is_documented() {
         let kept = number(item, "expires") - written;
         // The key is minted a moment after the request has begun.
         assert!((kept - JOURNAL_KEPT_DAYS * DAY).abs() < 60, "{kept}: {item:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_journal_is_kept_for_as_long_as_a_store_is_told() {
+    let app = App::start().await;
+    let tenant = app.tenant();
+    for (told, kept) in [(JOURNAL_KEPT_DAYS_MIN, JOURNAL_KEPT_DAYS_MIN), (1, JOURNAL_KEPT_DAYS_MIN)]
+    {
+        let token = app.issue(&tenant).await.id;
+        let before = journal(&app).await;
+        let store = app.store().clone().with_journal_days(told);
+        tokens::revoke_as(&store, &app.moment(), (&tenant, "scimctl"), &token).await.unwrap();
+        let items = journal(&app).await;
+        let (at, item) = items.iter().find(|(at, _)| !before.contains_key(*at)).expect("an item");
+        let written = time_of(Uuid::try_parse(at).unwrap()).unwrap().unix_seconds();
+        assert!((number(item, "expires") - written - kept * DAY).abs() < 60, "{item:?}");
     }
 }
 
